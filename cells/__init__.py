@@ -1,0 +1,34 @@
+"""Recurrent cells: the protocol, the catalogue and the loop over time.
+
+A cell is a pure step and a readout (:class:`Cell`); everything else is a free function over that.
+``names()`` lists the catalogue, ``get(name)`` returns a factory ``(input_size, hidden_size, **knobs)``,
+``register`` adds to it, ``adapt`` turns a stranger's module into a cell, ``unroll`` and ``Recurrent`` run
+cells over sequences, ``size_for_parameters`` finds the width that spends a budget. Adding a cell
+is adding one module to this folder.
+"""
+
+from cells.core.adapt import AdaptError, adapt
+from cells.core.claims import Channels, Claim
+from cells.core.protocol import Cell, Description, describe
+from cells.core.registry import UnknownNameError, get, names, register
+from cells.core.sizing import size_for_parameters
+from cells.core.state import Layout
+from cells.core.unroll import Recurrent, unroll
+
+__all__ = [
+    "AdaptError",
+    "Cell",
+    "Channels",
+    "Claim",
+    "Description",
+    "Layout",
+    "Recurrent",
+    "UnknownNameError",
+    "adapt",
+    "describe",
+    "get",
+    "names",
+    "register",
+    "size_for_parameters",
+    "unroll",
+]

@@ -1,0 +1,246 @@
+r"""GATO: gates are not the only option (one and two layers).
+
+.. math::
+
+    s_t = s_{t-1} + \mathrm{softplus}(A x_t + a \odot r_{t-1} + \beta_s)
+
+    r_t = \lambda\,\rho(B x_t + b \odot r_{t-1} + \beta_\rho) \odot r_{t-1}
+          + \tanh(C x_t + c \odot r_{t-1} + \beta_c)
+
+    y_t = \gamma([r_t, s_t])
+
+With ``layers=2`` the increment of :math:`s_j` is :math:`\mathrm{softplus}(F_j(x_t, r_{t-1,j}))` with one
+ReLU network of ``k`` hidden units per memory unit.
+
+Symbols:    s -> state.memory, r -> state.recurrent; A, a, β_s -> increment; B, b, β_ρ and C, c, β_c ->
+            recurrence (stacked in that order); λ -> lam, ρ -> reg, γ -> gamma
+Shapes:     x (\*batch, D), memory (\*batch, n_s), recurrent (\*batch, n_r), n_s + n_r = hidden_size,
+            readout (\*batch, hidden_size), or (\*batch, n_s) for readout="gamma_s_only"
+Convention: both lines read the old r; nothing but its own residual reads the old s. Unit j of the memory
+            reads unit j mod n_r of r (unstated in the paper where n_s ≠ n_r).
+Paper and code: the printed equations have no biases, the published counts contain one per affine map
+            (two on the language model): ``n_b``. The memory ablation "zero" is read as s_t := 0. The
+            width k = 32 is not printed: it follows from the two published counts. Readout of both
+            channels is the default, since the ablation that zeroes s needs r decoded.
+Reference:  GATO: Gates Are Not the Only Option, submission to ICLR 2020, sections 3-5, appendices A-C.
+Example:
+    >>> from cells.gato import GATO
+    >>> cell = GATO(input_size=3, hidden_size=8)
+    >>> cell.initial_state(5).memory.shape
+    torch.Size([5, 4])
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Literal, NamedTuple, final
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from cells.core.claims import Channels, Claim
+from cells.core.registry import register
+from cells.parts.affine import Affine
+from cells.parts.initializers import library_linear, uniform
+from cells.parts.sizes import one_of, positive, within
+
+
+class GATOState(NamedTuple):
+    """``memory`` s: (\\*batch, n_s); ``recurrent`` r: (\\*batch, n_r)."""
+
+    memory: Tensor
+    recurrent: Tensor
+
+
+class UnitNetworks(nn.Module):
+    """F_j(x, r_j) = w2_j · ReLU(W1_j x + u1_j r_j + b1_j) + b2_j: one small network per memory unit."""
+
+    def __init__(self, input_size: int, units: int, k: int) -> None:
+        super().__init__()
+        self.weight_ih = nn.Parameter(torch.empty(units, k, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(units, k))
+        self.bias_ih = nn.Parameter(torch.empty(units, k))
+        self.weight_out = nn.Parameter(torch.empty(units, k))
+        self.bias_out = nn.Parameter(torch.empty(units))
+
+    def forward(self, x: Tensor, r: Tensor) -> Tensor:
+        """``x`` (\\*batch, D), ``r`` (\\*batch, units) to (\\*batch, units)."""
+        inputs = F.linear(x, self.weight_ih.flatten(0, 1), self.bias_ih.flatten())
+        hidden = F.relu(
+            inputs.unflatten(-1, self.weight_hh.shape) + self.weight_hh * r.unsqueeze(-1)
+        )
+        return (hidden * self.weight_out).sum(-1) + self.bias_out
+
+
+@register("gato")
+@register("gato-2", layers=2)
+@final
+class GATO(nn.Module):
+    """The GATO cell; ``hidden_size`` counts both channels, as the paper does.
+
+    ``layers``: 1, or 2 for an increment network of width ``k`` per unit; ``lam``: λ; ``reg``: ρ, "sigmoid" or
+    "tanh"; ``gamma``: "cos" or "sin"; ``s_fraction``: the memory's share of the width; ``s_mode``:
+    "residual", or the ablations "zero" (s_t := 0) and "no_residual" (s_t := the increment);
+    ``readout``: "gamma_both", "gamma_s_raw_r", "gamma_s_only"; ``wrap_s``: store s modulo 2π, which
+    changes neither γ nor a gradient; ``n_b``: stored biases per affine map; ``init``: "uniform" (every
+    parameter U(±0.1), copy and adding) or "linear" (input projections as ``nn.Linear``, MIMIC and
+    PTB). Raises ``ValueError`` for a knob out of range. Source: GATO sections 4, 5, appendices B, C.
+    """
+
+    channels = Channels(memory=("memory",), recurrent=("recurrent",))
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        layers: Literal[1, 2] = 1,
+        k: int = 32,
+        lam: float = 0.7,
+        reg: Literal["sigmoid", "tanh"] = "sigmoid",
+        gamma: Literal["cos", "sin"] = "cos",
+        s_fraction: float = 0.5,
+        s_mode: Literal["residual", "zero", "no_residual"] = "residual",
+        readout: Literal["gamma_both", "gamma_s_raw_r", "gamma_s_only"] = "gamma_both",
+        wrap_s: bool = False,
+        n_b: Literal[0, 1, 2] = 1,
+        init: Literal["uniform", "linear"] = "uniform",
+        generator: Generator | None = None,
+    ) -> None:
+        super().__init__()
+        positive(input_size=input_size, hidden_size=hidden_size, k=k)
+        one_of("layers", layers, (1, 2))
+        one_of("reg", reg, ("sigmoid", "tanh"))
+        one_of("gamma", gamma, ("cos", "sin"))
+        one_of("s_mode", s_mode, ("residual", "zero", "no_residual"))
+        one_of("readout", readout, ("gamma_both", "gamma_s_raw_r", "gamma_s_only"))
+        one_of("init", init, ("uniform", "linear"))
+        within("s_fraction", s_fraction, 0, 1)
+        if not math.isfinite(lam):
+            raise ValueError(f"lam: expected a finite number, got {lam!r}")
+        memory_size = round(hidden_size * s_fraction)
+        if not math.isclose(memory_size, hidden_size * s_fraction) or memory_size == hidden_size:
+            raise ValueError(
+                "hidden_size × s_fraction must be a whole number of memory units that leaves at least "
+                f"one recurrent unit; change one of them: got {hidden_size} × {s_fraction}"
+            )
+        if readout == "gamma_s_only" and memory_size == 0:
+            raise ValueError(
+                "readout: 'gamma_s_only' decodes nothing where s_fraction is 0: got both"
+            )
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.memory_size = memory_size
+        self.recurrent_size = hidden_size - memory_size
+        self.layers, self.lam, self.reg, self.gamma = layers, lam, reg, gamma
+        self.s_mode, self.readout_mode, self.wrap_s = s_mode, readout, wrap_s
+        self.increment: Affine | UnitNetworks
+        if layers == 1:
+            self.increment = Affine(input_size, memory_size, 1, n_b=n_b, diagonal=True)
+        else:
+            self.increment = UnitNetworks(input_size, memory_size, k)
+        self.recurrence = Affine(input_size, self.recurrent_size, 2, n_b=n_b, diagonal=True)
+        self.reset_parameters(init, generator)
+        self.claims, self.denies = _declarations(self)
+
+    def reset_parameters(self, init: str, generator: Generator | None = None) -> None:
+        """Draw every parameter anew (appendix C.2)."""
+        uniform(self.parameters(), 0.1, generator)
+        if init == "linear":
+            for part in (self.increment, self.recurrence):
+                library_linear((part.weight_ih, part.bias_ih), self.input_size, generator)
+
+    def initial_state(self, *batch: int) -> GATOState:
+        """Zero in both channels (unstated in the paper)."""
+        like = self.recurrence.weight_ih
+        return GATOState(
+            like.new_zeros(*batch, self.memory_size), like.new_zeros(*batch, self.recurrent_size)
+        )
+
+    def step(self, x: Tensor, state: GATOState) -> GATOState:
+        """One update; both lines read the old ``recurrent``."""
+        s, r = state
+        regulate, candidate = self.recurrence(x, r)
+        rho = torch.sigmoid(regulate) if self.reg == "sigmoid" else torch.tanh(regulate)
+        r_new = self.lam * rho * r + torch.tanh(candidate)
+        if self.s_mode == "zero":
+            return GATOState(torch.zeros_like(s), r_new)
+        gain = self._increment(x, self._partner(r))
+        s_new = gain if self.s_mode == "no_residual" else s + gain
+        if self.wrap_s:
+            s_new = s_new - 2 * math.pi * torch.floor(s_new.detach() / (2 * math.pi))
+        return GATOState(s_new, r_new)
+
+    def _partner(self, r: Tensor) -> Tensor:
+        if self.memory_size == self.recurrent_size:
+            return r
+        units = torch.arange(self.memory_size, device=r.device) % self.recurrent_size
+        return r[..., units]
+
+    def _increment(self, x: Tensor, r: Tensor) -> Tensor:
+        a = self.increment(x, r)
+        pre = a[0] if isinstance(a, tuple) else a
+        # not F.softplus, which is linear above 20 and so has wrong float64 gradients there
+        return torch.logaddexp(pre, torch.zeros_like(pre))
+
+    def readout(self, state: GATOState) -> Tensor:
+        """γ of what ``readout`` names, recurrent part first."""
+        gamma = torch.cos if self.gamma == "cos" else torch.sin
+        s = gamma(state.memory)
+        if self.readout_mode == "gamma_s_only":
+            return s
+        r = state.recurrent if self.readout_mode == "gamma_s_raw_r" else gamma(state.recurrent)
+        return torch.cat((r, s), -1)
+
+
+def _declarations(cell: GATO) -> tuple[tuple[Claim, ...], tuple[Claim, ...]]:
+    contracts = abs(cell.lam) < 1
+    # exactly, then rounded once: 1 / (1 - lam) in doubles can fall below the radius that lam implies
+    radius = float(1 / (1 - abs(Fraction(cell.lam)))) if contracts else None
+    raw_r = cell.readout_mode == "gamma_s_raw_r"
+    claims = [
+        Claim("well-posed", "the step is a composition of torch functions of (θ, s, r, x)"),
+        Claim("non-saturating", "cos and sin have period 2π (GATO 4.2)", window=(2 * math.pi, 0.1)),
+        Claim("bounded-decoder-gradient", "|cos′|, |sin′| ≤ 1 (GATO 4.2)", bound=1.0),
+    ]
+    denies = []
+    if not raw_r:
+        claims.append(Claim("bounded-decoder", "|cos|, |sin| ≤ 1 (GATO 4.2)", bound=1.0))
+    elif contracts:
+        claims.append(Claim("bounded-decoder", "|γ(s)| ≤ 1 and |r| ≤ 1/(1−|λ|)", bound=radius))
+    else:
+        denies.append(Claim("bounded-decoder", "raw r is decoded and |λ| ≥ 1", "all-weights"))
+    if contracts:
+        claims.append(
+            Claim(
+                "bounded-state",
+                "|r_t| ≤ |λ||r_{t−1}| + 1, since |ρ| and |tanh| are at most 1 (GATO 4.4)",
+                bound=radius,
+            )
+        )
+    else:
+        denies.append(
+            Claim(
+                "bounded-state",
+                "with |λ| ≥ 1 the regularizer no longer contracts (GATO 4.4)",
+                "all-weights",
+                growth="linear" if abs(cell.lam) == 1 else "geometric",
+            )
+        )
+    if cell.s_mode == "residual" and cell.memory_size:
+        claims += [
+            Claim("identity-block", "s enters its own update alone, additively (GATO 4.1)"),
+            Claim("writable-memory", "the increment reads x, γ reads s (GATO 4.1, 4.2)"),
+        ]
+    else:
+        why = (
+            "no memory unit"
+            if not cell.memory_size
+            else f"s_mode={cell.s_mode!r}: s_t ignores s_(t−1)"
+        )
+        denies.append(
+            Claim("identity-block", f"ablation of the memory update: {why} (GATO appendix B)")
+        )
+    return tuple(claims), tuple(denies)

@@ -1,0 +1,77 @@
+"""Stacked affine maps of (x, h), dense or diagonal in h, with the number of stored biases as a knob."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Affine(nn.Module):
+    """Affine maps L_k(x, h) = W_k x + U_k h + b_k, stacked along the first axis.
+
+    ``blocks`` is how many maps there are, each with H rows, or the number of rows of every map.
+    ``weight_ih`` is ``(rows, D)``; ``weight_hh`` is ``(rows, H)``, or ``(rows,)`` where ``diagonal``
+    (then U_k is a vector). ``n_b`` biases per map are stored, since published parameter counts differ in
+    it: 0, 1 (``bias_ih``) or 2 (``bias_ih`` and ``bias_hh``, which are summed). Raises ``ValueError``
+    for another ``n_b``, and for a diagonal map that has not H rows.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        blocks: int | Sequence[int],
+        *,
+        n_b: Literal[0, 1, 2] = 1,
+        diagonal: bool = False,
+    ) -> None:
+        super().__init__()
+        if n_b not in (0, 1, 2):
+            raise ValueError(f"n_b: expected 0, 1 or 2 stored biases per affine map, got {n_b!r}")
+        self.rows = (hidden_size,) * blocks if isinstance(blocks, int) else tuple(blocks)
+        if diagonal and any(rows != hidden_size for rows in self.rows):
+            raise ValueError(
+                f"a diagonal map has as many rows as the state: expected {hidden_size}, got "
+                f"{self.rows}; use diagonal=False"
+            )
+        width = sum(self.rows)
+        self.blocks = len(self.rows)
+        self.diagonal = diagonal
+        self.weight_ih = nn.Parameter(torch.empty(width, input_size))
+        self.weight_hh = nn.Parameter(
+            torch.empty(*((width,) if diagonal else (width, hidden_size)))
+        )
+        self.bias_ih = nn.Parameter(torch.empty(width)) if n_b >= 1 else None
+        self.bias_hh = nn.Parameter(torch.empty(width)) if n_b == 2 else None
+
+    def input_part(self, x: Tensor) -> Tensor:
+        """W x + b: the part that does not depend on the state, ``(*batch, rows)``."""
+        bias: Tensor | None = self.bias_ih
+        if bias is not None and self.bias_hh is not None:
+            bias = bias + self.bias_hh
+        return F.linear(x, self.weight_ih, bias)
+
+    def state_part(self, h: Tensor, first: int = 0, last: int | None = None) -> Tensor:
+        """U h of the blocks from ``first`` up to, not including, ``last``: ``(*batch, their rows)``."""
+        begin, end = sum(self.rows[:first]), sum(self.rows[:last])
+        weight = self.weight_hh[begin:end]
+        if self.diagonal:
+            return weight * h.repeat(*(1,) * (h.dim() - 1), len(self.rows[first:last]))
+        return F.linear(h, weight)
+
+    def split(self, values: Tensor, first: int = 0, last: int | None = None) -> tuple[Tensor, ...]:
+        """``values`` of the blocks from ``first`` up to ``last``, as one tensor per block."""
+        return torch.split(values, list(self.rows[first:last]), -1)
+
+    def biases(self, block: int) -> tuple[Tensor, ...]:
+        """The stored biases of one block, as views ``(rows of the block,)``: as many as ``n_b``."""
+        stored = (b for b in (self.bias_ih, self.bias_hh) if b is not None)
+        return tuple(self.split(b)[block] for b in stored)
+
+    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+        """Every map at (x, h): one tensor ``(*batch, rows of the map)`` per block."""
+        return self.split(self.input_part(x) + self.state_part(h))

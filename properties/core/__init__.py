@@ -1,0 +1,1 @@
+"""The machinery of certification: subjects, draws, engines, search, certificates."""
