@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 import os
 import pickle
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import rich.console
@@ -132,7 +133,8 @@ def _elsewhere(orders: Sequence[Order], jobs: int, bar: rich.progress.Progress) 
         jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_work
     )
     try:
-        waiting = [pool.submit(_packed, order) for order in orders]
+        with _uninterrupted():
+            waiting = [pool.submit(_packed, order) for order in orders]
         for future in concurrent.futures.as_completed(waiting):
             future.result()  # the first error ends the run
             bar.advance(task)
@@ -157,6 +159,22 @@ def _stop(
     pool.shutdown(wait=False, cancel_futures=True)
     for process in set(multiprocessing.active_children()) - before:
         process.terminate()
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold an interruption back while processes start.
+
+    They inherit the block: until `_work` runs they are importing, and would print a traceback each.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, where processes share no mask
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work() -> None:
