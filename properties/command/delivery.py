@@ -10,6 +10,7 @@ import pickle
 import re
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -167,14 +168,21 @@ def _uninterrupted() -> Iterator[None]:
 
     They inherit the block: until `_work` runs they are importing, and would print a traceback each.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows, where processes share no mask
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not hasattr(signal, "pthread_sigmask"):  # Windows: processes share no mask
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    held: list[int] = []
+    # another thread may take the signal although this one blocks it, so the handler waits as well
+    handler = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if held:
+        raise KeyboardInterrupt
 
 
 def _work() -> None:

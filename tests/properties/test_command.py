@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -205,7 +206,9 @@ def test_an_interruption_ends_the_processes_and_leaves_nothing(tmp_path):
         os.killpg(running.pid, signal.SIGINT)
         out, err = running.communicate(timeout=120)
     finally:
-        running.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
     assert (130, "", "stopped: no verdict, nothing more is written\n") == (
         running.returncode,
         out,
