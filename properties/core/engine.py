@@ -372,7 +372,13 @@ def fast_engine(cell: Any, draws: Draws) -> tuple[Engine, str | None]:
     slack = tolerance(draws.state.dtype).agreement
     kinds = ("values", "gradients", "readouts", "readout gradients")
     for what, one, other in zip(kinds, single, many, strict=True):
-        finite = torch.isfinite(one) & torch.isfinite(other)
+        finite = torch.isfinite(one)
+        if not torch.equal(finite, torch.isfinite(other)):
+            # a NaN under vmap alone would discard every draw of the search
+            return (
+                real,
+                f"vmapped {what} are not finite in the places where the one-by-one ones are",
+            )
         if not torch.allclose(one[finite], other[finite], rtol=slack, atol=slack):
             worst = float((one[finite] - other[finite]).abs().max())
             return real, f"vmapped {what} differ from the one-by-one ones by {worst:.3g}"

@@ -100,7 +100,7 @@ def margins(context: Context, bench: Bench, engine: Engine, draws: Draws) -> Mar
         # per scalar the smallest deviation over several nudges: a carry stored modulo something jumps
         # at some, and one that stands exactly on the seam jumps at all of one sign
         least = torch.full_like(returned, torch.inf)
-        for nudge in _NUDGES[:2] if not engine.batched else _NUDGES:
+        for nudge in _NUDGES:
             moved = engine.finals(draws.replace(state=draws.state + nudge * direction))
             off = ((moved - final)[:, units] / nudge - direction[:, units]).abs()
             scale = 1 + torch.maximum(final.abs(), draws.state.abs())[:, units].amax(-1) / abs(

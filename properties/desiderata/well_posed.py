@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -18,8 +18,6 @@ from properties.core.verdict import Status
 _STEPS = 128
 _BATCH = 4
 _MAGNITUDES = (1.0, 30.0)  # of inputs that may give no NaN
-
-Check = Callable[[Any, Tensor, Any], str | None]
 
 
 def judge(context: Context, scope: str) -> Finding:
@@ -288,7 +286,10 @@ def _differentiable(cell: Any, xs: Tensor, subject: Subject) -> str | None:
             leaf = xs[:3].clone().requires_grad_()
             watched = unroll(cell, leaf, state)
             if watched[0].requires_grad:
-                watched[0].sum().backward()
+                out = watched[0]
+                (
+                    torch.view_as_real(out.resolve_conj()) if out.is_complex() else out
+                ).sum().backward()
     except RuntimeError as error:
         text = (str(error).strip().splitlines() or [""])[0]
         return (

@@ -162,3 +162,16 @@ def test_what_vmap_sees_differently_is_evaluated_one_by_one():
     engine, obstacle = fast_engine(TwoFaced(), trial())
     assert not engine.batched
     assert obstacle.startswith("vmapped values differ from the one-by-one ones by")
+
+
+def test_what_is_no_number_under_vmap_alone_is_evaluated_one_by_one():
+    """A NaN that only the batch sees would discard every draw: the masks of finite values must agree."""
+
+    class Lost(Plain):
+        def step(self, x, state):
+            seen = torch.nan if torch._C._functorch.maybe_current_level() else 1.0
+            return state._replace(r=seen * torch.tanh(self.weight * x + state.r))
+
+    engine, obstacle = fast_engine(Lost(), trial())
+    assert not engine.batched
+    assert obstacle.startswith("vmapped values are not finite in the places where")

@@ -251,3 +251,11 @@ def adapted(input_size, hidden_size):
         channels=Channels(memory=("hidden",), recurrent=("cell",)),
         claims=CLAIMS,
     )
+
+
+@good
+class ComplexReadout(Specimen):
+    """γ(h) = e^{ih}, a complex number: its parts are what a decoder sees, and both stay within 1."""
+
+    def gamma(self, h):
+        return torch.complex(torch.cos(h), torch.sin(h))
