@@ -1,0 +1,92 @@
+"""The model of a study as data, and its construction from a seed."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+import cells
+from studies.core.errors import StudyError
+from studies.core.streams import stream_key
+from studies.core.task import Source
+from studies.model.sequence_model import SequenceModel, decoder, embedding
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """A cell by name (or ``package.module:attribute``), its width and knobs, and what stands around it.
+
+    ``hidden_size``: the width of the whole state (GATO: both channels); ``layers``: how many cells are
+    stacked; ``embedding``: width of the input layer, None for the raw input (one-hot for tokens);
+    ``decoder_hidden``: units of the decoder's hidden layer, None for a linear decoder.
+    """
+
+    cell: str
+    hidden_size: int
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    layers: int = 1
+    embedding: int | None = None
+    decoder_hidden: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("hidden_size", "layers", "embedding", "decoder_hidden"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise StudyError(f"{name}: expected a whole number of at least 1, got {value!r}")
+
+
+def cell_factory(name: str) -> Callable[..., Any]:
+    """The factory ``(input_size, hidden_size, **knobs)`` of a registered or a user's own cell.
+
+    Raises :class:`StudyError` for a name that is not registered (near ones listed) and not importable.
+    """
+    if ":" not in name:
+        try:
+            return cells.get(name)
+        except cells.UnknownNameError as error:
+            raise StudyError(str(error)) from None
+    module, _, attribute = name.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise StudyError(
+            f"cell {name}: expected package.module:attribute that can be imported; {error}: put its "
+            "folder on PYTHONPATH or mend the name"
+        ) from error
+    if not callable(factory):
+        raise StudyError(f"cell {name}: expected a class or function, got {factory!r}")
+    return factory  # type: ignore[no-any-return]
+
+
+def build(settings: ModelSettings, source: Source, seed: int) -> SequenceModel:
+    """The model for ``source``, its parameters drawn from the initialization stream of ``seed``.
+
+    The global generator is left as it was. Raises :class:`StudyError` for a knob that the cell does not have
+    or a value out of its range.
+    """
+    factory = cell_factory(settings.cell)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_key(seed, "initialization"))
+        embed, width = embedding(source.input, settings.embedding)
+        layers = []
+        for _ in range(settings.layers):
+            try:
+                cell = factory(width, settings.hidden_size, **settings.knobs)
+            except (TypeError, ValueError) as error:
+                raise StudyError(f"cell {settings.cell}: {error}") from error
+            layers.append(cell)
+            width = cell.readout(cell.initial_state(1)).shape[-1]
+        head = decoder(width, source.output_size, settings.decoder_hidden)
+    return SequenceModel(embed, _recurrent(layers), head, source.decode)
+
+
+def _recurrent(layers: list[Any]) -> nn.Module:
+    try:
+        return cells.Recurrent(*layers)
+    except (TypeError, ValueError) as error:
+        raise StudyError(f"the layers do not stack: {error}") from error

@@ -1,0 +1,1 @@
+"""One trainer whose seeds are a batch axis."""

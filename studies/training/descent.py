@@ -1,0 +1,73 @@
+"""One optimizer over all replicates, in which each has its own learning rate, clip norm and end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from studies.training.settings import TrainingSettings
+
+_FLOOR = 0.01
+
+
+class Descent:
+    """Adam or RAdam with one parameter group per replicate.
+
+    A replicate whose gradients are withheld (``active`` lacks it) keeps parameters, moments and step
+    count as they are: the library's optimizer passes over parameters without a gradient.
+    """
+
+    def __init__(self, models: Sequence[nn.Module], settings: TrainingSettings) -> None:
+        self.settings = settings
+        self.parameters = [list(model.parameters()) for model in models]
+        kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.RAdam
+        self.optimizer = kind(
+            [{"params": own} for own in self.parameters],
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            foreach=True,
+        )
+
+    @property
+    def learning_rates(self) -> list[float]:
+        """One per replicate."""
+        return [float(group["lr"]) for group in self.optimizer.param_groups]
+
+    def halve(self, replicate: int) -> None:
+        """Halve the learning rate of one replicate."""
+        self.optimizer.param_groups[replicate]["lr"] /= 2
+
+    def step(self, losses: Tensor, active: Iterable[int]) -> None:
+        """Descend along the gradient of each loss (S,) in its own replicate's parameters."""
+        self.optimizer.zero_grad(set_to_none=True)
+        losses.sum().backward()  # the terms share no parameter, so each keeps its own gradient
+        active = set(active)
+        for replicate, own in enumerate(self.parameters):
+            if replicate not in active:
+                for parameter in own:
+                    parameter.grad = None
+            else:
+                self._clip(own)
+        self.optimizer.step()
+
+    def _clip(self, own: Sequence[nn.Parameter]) -> None:
+        if self.settings.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(own, self.settings.clip_norm, foreach=True)
+        if self.settings.clip_per_variable is not None:
+            for parameter in own:
+                self._clip_variable(parameter, self.settings.clip_per_variable)
+
+    def _clip_variable(self, parameter: nn.Parameter, multiple: float) -> None:
+        """RRU's rule (its published code; not in the paper)."""
+        if parameter.grad is None:
+            return
+        state = self.optimizer.state.get(parameter, {})
+        limit = parameter.grad.new_tensor(_FLOOR)
+        if state:
+            beta = self.optimizer.param_groups[0]["betas"][1]
+            moments = state["exp_avg_sq"] / (1 - beta ** float(state["step"]))
+            limit = limit + multiple * moments.sum().sqrt()
+        norm = torch.linalg.vector_norm(parameter.grad)
+        parameter.grad.mul_(torch.clamp(limit / norm.clamp_min(1e-12), max=1.0))

@@ -1,0 +1,153 @@
+"""S models of one shape as one: their losses and outputs, computed together or one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils import _pytree as pytree
+
+from studies.training.noise import ReplicateNoise
+
+
+class Tensors(NamedTuple):
+    """A batch on the device: the fields of :class:`studies.core.batch.Batch`, with or without replicates."""
+
+    inputs: Tensor
+    targets: Tensor
+    weights: Tensor
+    lengths: Tensor | None
+    fresh: Tensor | None
+
+    def of(self, place: int) -> Tensors:
+        """The batch of one replicate."""
+        return Tensors(*[None if field is None else field[place] for field in self])  # type: ignore[arg-type]
+
+
+Values = Callable[[Tensor, Tensor], Tensor]
+"""Outputs (…, K) and targets to one value per prediction (…)."""
+
+
+def weighted_sum(per_prediction: Tensor, weights: Tensor) -> Tensor:
+    """Σ w·value over all predictions; where w = 0 nothing is added, whatever stands there."""
+    return (per_prediction * weights).masked_fill(weights == 0, 0).sum()
+
+
+class Replicates:
+    """The models of S seeds. ``together``: stacked under ``torch.func.vmap``, else one after the other.
+
+    Both compute the same numbers to rounding. Parameters stay with their own model and are stacked anew in
+    each step: optimizers, clipping and freezing see every replicate apart, and one that stops costs nothing
+    more. ``keys``: one integer per model, the address of its dropout masks.
+    """
+
+    def __init__(self, models: Sequence[nn.Module], keys: Sequence[int], *, together: bool) -> None:
+        self.models = list(models)
+        self.keys = list(keys)
+        self.together = together
+
+    def losses(
+        self,
+        active: Sequence[int],
+        batch: Tensors,
+        states: list[Any] | None,
+        step: int,
+        loss: Values,
+    ) -> tuple[Tensor, list[Any]]:
+        """Weighted mean loss of each active replicate, (S,), differentiable, and the states after it.
+
+        ``batch`` has the active replicates as leading axis; ``states``: one per replicate, None to begin.
+        """
+
+        def one(model: Callable[..., Any], fields: Tensors, state: Any, key: Tensor) -> Any:
+            with ReplicateNoise(key):
+                outputs, after = model(fields.inputs, state, fields.lengths, fields.fresh)
+            total = weighted_sum(loss(outputs, fields.targets), fields.weights)
+            return total / fields.weights.sum(), after
+
+        keys = [_step_key(self.keys[s], step) for s in active]
+        return self._map(active, one, batch, states, keys, shared=False)
+
+    def sums(
+        self, active: Sequence[int], batch: Tensors, states: list[Any] | None, score: Values
+    ) -> tuple[Tensor, list[Any]]:
+        """Weighted sum of ``score`` of each active replicate, (S,), on one batch that all of them read."""
+
+        def one(model: Callable[..., Any], fields: Tensors, state: Any, _: Tensor) -> Any:
+            outputs, after = model(fields.inputs, state, fields.lengths, fields.fresh)
+            return weighted_sum(score(outputs, fields.targets), fields.weights), after
+
+        return self._map(active, one, batch, states, [0] * len(active), shared=True)
+
+    def _map(
+        self,
+        active: Sequence[int],
+        one: Callable[..., Any],
+        batch: Tensors,
+        states: list[Any] | None,
+        keys: Sequence[int],
+        *,
+        shared: bool,
+    ) -> tuple[Tensor, list[Any]]:
+        models = [self.models[s] for s in active]
+        noise = torch.tensor(keys, dtype=torch.int64, device=batch.inputs.device)
+        if self.together and len(models) > 1:
+            return _stacked(models, one, batch, states, noise, shared=shared)
+        values, after = [], []
+        for place, model in enumerate(models):
+            fields = batch if shared else batch.of(place)
+            state = None if states is None else states[place]
+            value, last = one(model, fields, state, noise[place])
+            values.append(value)
+            after.append(pytree.tree_map(torch.Tensor.detach, last))
+        return torch.stack(values), after
+
+
+def _stacked(
+    models: Sequence[nn.Module],
+    one: Callable[..., Any],
+    batch: Tensors,
+    states: list[Any] | None,
+    noise: Tensor,
+    *,
+    shared: bool,
+) -> tuple[Tensor, list[Any]]:
+    """The same under vmap. Absent fields and states stay outside: vmap maps tensors only."""
+    skeleton = models[0]
+    weights = {
+        name: torch.stack([model.get_parameter(name) for model in models])
+        for name, _ in skeleton.named_parameters()
+    } | {
+        name: torch.stack([model.get_buffer(name) for model in models])
+        for name, _ in skeleton.named_buffers()
+    }
+    state = None if states is None else pytree.tree_map(lambda *s: torch.stack(s), *states)
+    leaves, structure = pytree.tree_flatten((tuple(batch), state))
+    present = [k for k, leaf in enumerate(leaves) if leaf is not None]
+    fields = len(batch)
+    mapped = tuple(None if shared and k < fields else 0 for k in present)
+
+    def single(weights: dict[str, Tensor], key: Tensor, *tensors: Tensor) -> Any:
+        whole: list[Tensor | None] = [None] * len(leaves)
+        for k, tensor in zip(present, tensors, strict=True):
+            whole[k] = tensor
+        own, before = pytree.tree_unflatten(whole, structure)
+
+        def model(*arguments: Any) -> Any:
+            return functional_call(skeleton, weights, arguments)
+
+        return one(model, Tensors(*own), before, key)
+
+    values, after = torch.vmap(single, in_dims=(0, 0, *mapped))(
+        weights, noise, *[leaves[k] for k in present]
+    )
+    after = pytree.tree_map(torch.Tensor.detach, after)
+    return values, [pytree.tree_map(lambda t, k=k: t[k], after) for k in range(len(models))]
+
+
+def _step_key(key: int, step: int) -> int:
+    """Another one for every replicate and step."""
+    return (key + step * 0x9E3779B97F4A7C15) % (1 << 63)
