@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import jsonschema
@@ -98,118 +101,52 @@ def test_the_kinds_of_cases(gato):
     )
 
 
-TEXT = {"type": "string", "minLength": 1}
-SARIF = {
-    # what the specification demands of the objects that are written here (SARIF 2.1.0, section 3)
-    "type": "object",
-    "required": ["version", "runs"],
-    "additionalProperties": False,
-    "properties": {
-        "$schema": {"type": "string", "format": "uri"},
-        "version": {"const": "2.1.0"},
-        "runs": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/run"}},
-    },
-    "$defs": {
-        "run": {
-            "type": "object",
-            "required": ["tool", "results"],
-            "additionalProperties": False,
-            "properties": {
-                "tool": {
-                    "type": "object",
-                    "required": ["driver"],
-                    "additionalProperties": False,
-                    "properties": {"driver": {"$ref": "#/$defs/driver"}},
-                },
-                "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
-                "results": {"type": "array", "items": {"$ref": "#/$defs/result"}},
-            },
-        },
-        "driver": {
-            "type": "object",
-            "required": ["name"],
-            "additionalProperties": False,
-            "properties": {
-                "name": TEXT,
-                "semanticVersion": {"type": "string", "pattern": r"^\d+\.\d+\.\d+$"},
-                "rules": {"type": "array", "uniqueItems": True, "items": {"$ref": "#/$defs/rule"}},
-            },
-        },
-        "rule": {
-            "type": "object",
-            "required": ["id"],
-            "additionalProperties": False,
-            "properties": {
-                "id": TEXT,
-                "name": TEXT,
-                "shortDescription": {"$ref": "#/$defs/message"},
-                "fullDescription": {"$ref": "#/$defs/message"},
-            },
-        },
-        "message": {
-            "type": "object",
-            "required": ["text"],
-            "additionalProperties": False,
-            "properties": {"text": TEXT},
-        },
-        "result": {
-            "type": "object",
-            "required": ["message"],
-            "additionalProperties": False,
-            "properties": {
-                "ruleId": TEXT,
-                "ruleIndex": {"type": "integer", "minimum": 0},
-                "level": {"enum": ["none", "note", "warning", "error"]},
-                "message": {"$ref": "#/$defs/message"},
-                "locations": {"type": "array", "items": {"$ref": "#/$defs/location"}},
-                "partialFingerprints": {"type": "object", "additionalProperties": TEXT},
-                "properties": {"type": "object"},
-            },
-        },
-        "location": {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {
-                "physicalLocation": {
-                    "type": "object",
-                    "required": ["artifactLocation"],
-                    "additionalProperties": False,
-                    "properties": {
-                        "artifactLocation": {
-                            "type": "object",
-                            "required": ["uri"],
-                            "additionalProperties": False,
-                            "properties": {
-                                "uri": {"type": "string", "pattern": r"^[\w.%-]+(/[\w.%-]+)*$"}
-                            },
-                        },
-                        "region": {
-                            "type": "object",
-                            "additionalProperties": False,
-                            "properties": {"startLine": {"type": "integer", "minimum": 1}},
-                        },
-                    },
-                },
-                "logicalLocations": {
-                    "type": "array",
-                    "uniqueItems": True,
-                    "items": {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "properties": {"name": TEXT, "kind": TEXT},
-                    },
-                },
-            },
-        },
-    },
-}
+FOLDER = Path(__file__).parent / "sarif"
+PUBLISHED = FOLDER / "sarif-2.1.0-rtm.5.json"
+URI = re.compile(r"[\w.%-]+(/[\w.%-]+)*")
+
+
+def valid(log):
+    """Complaints of the schema that OASIS published (draft 4 of JSON schema)."""
+    schema = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    jsonschema.Draft4Validator.check_schema(schema)
+    return [e.message for e in jsonschema.Draft4Validator(schema).iter_errors(log)]
 
 
 def scanned(*certificates):
-    """The run of a SARIF log that is what the specification demands."""
+    """The run of a SARIF log that the published schema accepts; places are relative and well formed."""
     log = json.loads(sarif(certificates))
-    jsonschema.Draft202012Validator(SARIF).validate(log)
-    return log["runs"][0]
+    assert [] == valid(log)
+    assert "2.1.0" == log["version"]
+    (run,) = log["runs"]
+    for found in run["results"]:
+        for place in found.get("locations", ()):
+            assert URI.fullmatch(place["physicalLocation"]["artifactLocation"]["uri"])
+    return run
+
+
+def test_the_schema_is_the_published_one():
+    """Byte for byte what its neighbor says that it is."""
+    digest = hashlib.sha256(PUBLISHED.read_bytes()).hexdigest()
+    assert digest in (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda run: run["results"][0].pop("message"), "'message' is a required property"),
+        (lambda run: run["results"][0].update(level="fatal"), "'fatal' is not one of"),
+        (lambda run: run["results"][0].update(ruleIndex=-2), "-2 is less than the minimum"),
+        (lambda run: run.update(verdicts=[]), "'verdicts' was unexpected"),
+        (lambda run: run["tool"].pop("driver"), "'driver' is a required property"),
+    ],
+)
+def test_the_schema_refuses_what_is_no_sarif(stranger, spoil, complaint):
+    """A validator that accepts everything would show nothing."""
+    log = json.loads(sarif([stranger]))
+    assert [] == valid(log)
+    spoil(log["runs"][0])
+    assert any(complaint in message for message in valid(log))
 
 
 def test_a_clean_cell_has_no_results(gato):
