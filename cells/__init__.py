@@ -3,28 +3,37 @@
 A cell is a pure step and a readout (:class:`Cell`); everything else is a free function over that.
 ``names()`` lists the catalogue, ``get(name)`` returns a factory ``(input_size, hidden_size, **knobs)``,
 ``register`` adds to it, ``adapt`` turns a stranger's module into a cell, ``unroll`` and ``Recurrent`` run
-cells over sequences, ``size_for_parameters`` finds the width that spends a budget. Adding a cell
-is adding one module to this folder.
+cells over sequences, ``backends`` tells by which code, ``size_for_parameters`` finds the width that spends
+a budget. A cell that derives from ``Projected`` or ``Deferred`` has its inputs projected for all steps at
+once. Adding a cell is adding one module to this folder.
 """
 
 from cells.core.adapt import AdaptError, adapt
+from cells.core.backend import Choice, backends
 from cells.core.claims import Channels, Claim
+from cells.core.deferral import Deferred
+from cells.core.projection import Projected
 from cells.core.protocol import Cell, Description, describe
+from cells.core.recurrent import Recurrent
 from cells.core.registry import UnknownNameError, get, names, register
 from cells.core.sizing import size_for_parameters
 from cells.core.state import Layout
-from cells.core.unroll import Recurrent, unroll
+from cells.core.unroll import unroll
 
 __all__ = [
     "AdaptError",
     "Cell",
     "Channels",
+    "Choice",
     "Claim",
+    "Deferred",
     "Description",
     "Layout",
+    "Projected",
     "Recurrent",
     "UnknownNameError",
     "adapt",
+    "backends",
     "describe",
     "get",
     "names",

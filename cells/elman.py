@@ -22,6 +22,8 @@ import torch
 from torch import Generator, Tensor
 
 from cells.core.claims import Channels, Claim
+from cells.core.library import Library, paired
+from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.affine import Affine
 from cells.parts.identity_readout import identity_readout
@@ -37,7 +39,7 @@ class ElmanState(NamedTuple):
 
 @register("elman")
 @final
-class Elman(Affine):
+class Elman(Projected[ElmanState], Affine):
     """The tanh recurrence.
 
     ``n_b``: stored biases, 2 as in torch, 1 or 0; ``generator``: source of the initial draw, every
@@ -77,9 +79,18 @@ class Elman(Affine):
         """Zero."""
         return ElmanState(self.weight_ih.new_zeros(*batch, self.hidden_size))
 
-    def step(self, x: Tensor, state: ElmanState) -> ElmanState:
+    def project(self, x: Tensor) -> Tensor:
+        """W x + b."""
+        return self.input_part(x)
+
+    def advance(self, projected: Tensor, state: ElmanState) -> ElmanState:
         """One update."""
-        return ElmanState(torch.tanh(self.input_part(x) + self.state_part(state.hidden)))
+        return ElmanState(torch.tanh(projected + self.state_part(state.hidden)))
+
+    def library(self) -> Library:
+        """``torch.nn.RNN``, always."""
+        biases = paired(self.bias_ih, self.bias_hh)
+        return Library("rnn_tanh", self.weight_ih, self.weight_hh, *biases)
 
     def readout(self, state: ElmanState) -> Tensor:
         """The hidden state itself."""

@@ -42,6 +42,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from cells.core.claims import Channels, Claim
+from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.initializers import library_linear
 from cells.parts.sizes import one_of, positive
@@ -51,6 +52,22 @@ class EURNNState(NamedTuple):
     r"""``hidden`` h: (\*batch, H), complex."""
 
     hidden: Tensor
+
+
+class Angles(NamedTuple):
+    """Cosines and sines of every layer of U, (L, H/2): e^{iφ} ``turn``, ``cos`` and ``sin`` of θ; e^{iω}."""
+
+    turn: tuple[Tensor, ...]
+    cos: tuple[Tensor, ...]
+    sin: tuple[Tensor, ...]
+    diagonal: Tensor | None
+
+
+class EURNNInputs(NamedTuple):
+    r"""``maps`` W x + b: (\*batch, H), real; ``angles``: for every step."""
+
+    maps: Tensor
+    angles: Angles
 
 
 def modrelu(z: Tensor, bias: Tensor) -> Tensor:
@@ -66,7 +83,7 @@ def modrelu(z: Tensor, bias: Tensor) -> Tensor:
 
 @register("eurnn")
 @final
-class EURNN(nn.Module):
+class EURNN(Projected[EURNNState], nn.Module):
     """The efficient unitary recurrent network; ``hidden_size`` counts complex coordinates.
 
     ``capacity``: L, the number of rotation layers; ``readout``: "re", "im", "abs" or "concat" of h;
@@ -133,20 +150,34 @@ class EURNN(nn.Module):
 
     def rotate(self, h: Tensor) -> Tensor:
         r"""U h, for complex ``h`` (\*batch, H): keeps every norm."""
-        for layer, (phi, theta) in enumerate(zip(self.phi, self.theta, strict=True)):
+        return self._rotate(h, self._angles())
+
+    def _angles(self) -> Angles:
+        turn = torch.complex(self.phi.cos(), self.phi.sin())
+        omega = self.diagonal
+        return Angles(
+            turn.unbind(0),
+            self.theta.cos().unbind(0),
+            self.theta.sin().unbind(0),
+            None if omega is None else torch.complex(omega.cos(), omega.sin()),
+        )
+
+    def _rotate(self, h: Tensor, angles: Angles) -> Tensor:
+        layers = zip(angles.turn, angles.cos, angles.sin, strict=True)
+        for layer, (turn, cos, sin) in enumerate(layers):
             shift = layer % 2
             a, b = h.roll(-shift, -1).unflatten(-1, (-1, 2)).unbind(-1)
-            turn = torch.complex(phi.cos(), phi.sin())
-            cos, sin = theta.cos(), theta.sin()
             pairs = torch.stack((turn * (cos * a - sin * b), sin * a + cos * b), -1)
             h = pairs.flatten(-2).roll(shift, -1)
-        if self.diagonal is not None:
-            h = torch.complex(self.diagonal.cos(), self.diagonal.sin()) * h
-        return h
+        return h if angles.diagonal is None else angles.diagonal * h
 
-    def step(self, x: Tensor, state: EURNNState) -> EURNNState:
+    def project(self, x: Tensor) -> EURNNInputs:
+        """W x + b, and what U is made of."""
+        return EURNNInputs(F.linear(x, self.weight_ih, self.bias_ih), self._angles())
+
+    def advance(self, projected: EURNNInputs, state: EURNNState) -> EURNNState:
         """One update."""
-        z = F.linear(x, self.weight_ih, self.bias_ih) + self.rotate(state.hidden)
+        z = projected.maps + self._rotate(state.hidden, projected.angles)
         return EURNNState(modrelu(z, self.modrelu_bias))
 
     def readout(self, state: EURNNState) -> Tensor:

@@ -41,6 +41,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from cells.core.claims import Channels, Claim
+from cells.core.deferral import Deferred
 from cells.core.registry import register
 from cells.parts.affine import Affine
 from cells.parts.initializers import library_linear, uniform
@@ -52,6 +53,13 @@ class GATOState(NamedTuple):
 
     memory: Tensor
     recurrent: Tensor
+
+
+class GATOInputs(NamedTuple):
+    """``recurrence`` W x + b of the regulator and the candidate: (\\*batch, 2 n_r); ``x`` itself."""
+
+    recurrence: Tensor
+    x: Tensor
 
 
 class UnitNetworks(nn.Module):
@@ -77,7 +85,7 @@ class UnitNetworks(nn.Module):
 @register("gato")
 @register("gato-2", layers=2)
 @final
-class GATO(nn.Module):
+class GATO(Deferred[GATOState], nn.Module):
     """The GATO cell; ``hidden_size`` counts both channels, as the paper does.
 
     ``layers``: 1, or 2 for an increment network of width ``k`` per unit; ``lam``: λ; ``reg``: ρ, "sigmoid" or
@@ -90,6 +98,7 @@ class GATO(nn.Module):
     """
 
     channels = Channels(memory=("memory",), recurrent=("recurrent",))
+    deferred = "memory"
 
     def __init__(
         self,
@@ -134,7 +143,7 @@ class GATO(nn.Module):
         self.hidden_size = hidden_size
         self.memory_size = memory_size
         self.recurrent_size = hidden_size - memory_size
-        self.layers, self.lam, self.reg, self.gamma = layers, lam, reg, gamma
+        self.layers, self.k, self.lam, self.reg, self.gamma = layers, k, lam, reg, gamma
         self.s_mode, self.readout_mode, self.wrap_s = s_mode, readout, wrap_s
         self.increment: Affine | UnitNetworks
         if layers == 1:
@@ -159,31 +168,45 @@ class GATO(nn.Module):
             like.new_zeros(*batch, self.memory_size), like.new_zeros(*batch, self.recurrent_size)
         )
 
-    def step(self, x: Tensor, state: GATOState) -> GATOState:
-        """One update; both lines read the old ``recurrent``."""
-        s, r = state
-        regulate, candidate = self.recurrence(x, r)
+    @property
+    def entry_size(self) -> int:
+        """The hidden units of the increment."""
+        return self.memory_size * self.k if self.layers == 2 else self.memory_size
+
+    def project(self, x: Tensor) -> GATOInputs:
+        """The input half of r; that of s is left to its increment, which is out of the loop as a whole."""
+        return GATOInputs(self.recurrence.input_part(x), x)
+
+    def recur(self, projected: GATOInputs, state: GATOState) -> tuple[GATOState, Tensor]:
+        """Advance r; the increment of s reads the old r as well."""
+        r, part = state.recurrent, self.recurrence
+        regulate, candidate = part.split(projected.recurrence + part.state_part(r))
         rho = torch.sigmoid(regulate) if self.reg == "sigmoid" else torch.tanh(regulate)
         r_new = self.lam * rho * r + torch.tanh(candidate)
+        return state._replace(recurrent=r_new), r
+
+    def entry(self, projected: GATOInputs, read: Tensor) -> Tensor:
+        """The increment of s, from x and the old r; zero in the ablation of that name."""
+        partner = self._partner(read)
         if self.s_mode == "zero":
-            return GATOState(torch.zeros_like(s), r_new)
-        gain = self._increment(x, self._partner(r))
-        s_new = gain if self.s_mode == "no_residual" else s + gain
-        if self.wrap_s:
-            s_new = s_new - 2 * math.pi * torch.floor(s_new.detach() / (2 * math.pi))
-        return GATOState(s_new, r_new)
+            return torch.zeros_like(partner)
+        a = self.increment(projected.x, partner)
+        pre = a[0] if isinstance(a, tuple) else a
+        # not F.softplus, which is linear above 20 and so has wrong float64 gradients there
+        return torch.logaddexp(pre, torch.zeros_like(pre))
+
+    def accumulate(self, held: Tensor, entry: Tensor) -> Tensor:
+        """The memory after its increment: their sum, or in both ablations the increment alone."""
+        s = held + entry if self.s_mode == "residual" else entry
+        if self.wrap_s and self.s_mode != "zero":
+            s = s - 2 * math.pi * torch.floor(s.detach() / (2 * math.pi))
+        return s
 
     def _partner(self, r: Tensor) -> Tensor:
         if self.memory_size == self.recurrent_size:
             return r
         units = torch.arange(self.memory_size, device=r.device) % self.recurrent_size
         return r[..., units]
-
-    def _increment(self, x: Tensor, r: Tensor) -> Tensor:
-        a = self.increment(x, r)
-        pre = a[0] if isinstance(a, tuple) else a
-        # not F.softplus, which is linear above 20 and so has wrong float64 gradients there
-        return torch.logaddexp(pre, torch.zeros_like(pre))
 
     def readout(self, state: GATOState) -> Tensor:
         """γ of what ``readout`` names, recurrent part first."""

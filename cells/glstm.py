@@ -40,6 +40,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from cells.core.claims import Channels, Claim
+from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.affine import Affine
 from cells.parts.identity_readout import identity_readout
@@ -60,7 +61,7 @@ class GLSTMState(NamedTuple):
 
 @register("g-lstm")
 @final
-class GLSTM(nn.Module):
+class GLSTM(Projected[GLSTMState], nn.Module):
     """The Gaussian-gated LSTM; 4H(D + H + n_b) + 2H parameters.
 
     ``t_max``: the length, in steps, over which the centers are spread; ``width``: σ_k at the start as a share
@@ -122,7 +123,11 @@ class GLSTM(nn.Module):
         """The mean of k over ``times`` (any shape) and units: the share of updates paid for, a scalar."""
         return self.time_gate(times.reshape(-1, 1)).mean()
 
-    def step(self, x: Tensor, state: GLSTMState) -> GLSTMState:
+    def project(self, x: Tensor) -> Tensor:
+        """W x + b of all four maps."""
+        return self.affine.input_part(x)
+
+    def advance(self, projected: Tensor, state: GLSTMState) -> GLSTMState:
         """One update, at time ``state.time + 1``."""
         h, c, time = state
         time = time + 1
@@ -132,7 +137,8 @@ class GLSTM(nn.Module):
             frozen = k < self.threshold
             k = torch.where(frozen, torch.zeros_like(k), k)
             shut = torch.where(frozen, torch.ones_like(shut), shut)
-        write, forget, candidate, output = self.affine(x, h)
+        maps = self.affine.split(projected + self.affine.state_part(h))
+        write, forget, candidate, output = maps
         c_lstm = torch.sigmoid(forget) * c + torch.sigmoid(write) * torch.tanh(candidate)
         h_lstm = torch.sigmoid(output) * torch.tanh(c_lstm)
         return GLSTMState(k * h_lstm + shut * h, k * c_lstm + shut * c, time)

@@ -46,6 +46,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from cells.core.claims import Channels, Claim
+from cells.core.library import Library, paired
+from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.affine import Affine
 from cells.parts.gate_claims import gate_gradient
@@ -69,10 +71,24 @@ class MaskedGRUState(NamedTuple):
     mask: Tensor
 
 
+class GRUInputs(NamedTuple):
+    """``maps`` W x + b of every map: (\\*batch, rows); ``weights``: U cut in two where h is reset first."""
+
+    maps: Tensor
+    weights: GRUWeights | None
+
+
+class GRUWeights(NamedTuple):
+    """``gating``, U of the reset and the update gate; ``candidate``, U_n."""
+
+    gating: Tensor
+    candidate: Tensor
+
+
 @register("gru")
 @register("gru-diag", diagonal=True)
 @final
-class GRU(Affine):
+class GRU(Projected[GRUState | MaskedGRUState], Affine):
     """The GRU cell.
 
     ``reset``: "after" the recurrent product, as torch, or "before"; ``n_b``: stored biases per affine
@@ -156,16 +172,25 @@ class GRU(Affine):
         kept: Coefficients = self.gate(*a)
         return kept
 
-    def step(self, x: Tensor, state: GRUState | MaskedGRUState) -> GRUState | MaskedGRUState:
+    def project(self, x: Tensor) -> GRUInputs:
+        """W x and the biases that no reset gate multiplies."""
+        if self.reset == "after":
+            return GRUInputs(F.linear(x, self.weight_ih, self.bias_ih), None)
+        weights = GRUWeights(self.state_weight(0, -1), self.state_weight(-1))
+        return GRUInputs(self.input_part(x), weights)
+
+    def advance(
+        self, projected: GRUInputs, state: GRUState | MaskedGRUState
+    ) -> GRUState | MaskedGRUState:
         """One update."""
         h = state.hidden
-        if self.reset == "before":
-            *rest, n = self.split(self.input_part(x))
-            products = self.split(self.state_part(h, 0, -1), 0, -1)
+        *rest, n = self.split(projected.maps)
+        if projected.weights is not None:
+            products = self.split(self.state_map(projected.weights.gating, h), 0, -1)
             r, *gating = (w + u for w, u in zip(rest, products, strict=True))
-            candidate = torch.tanh(n + self.state_part(torch.sigmoid(r) * h, -1))
+            reset = torch.sigmoid(r) * h
+            candidate = torch.tanh(n + self.state_map(projected.weights.candidate, reset))
         else:
-            *rest, n = self.split(F.linear(x, self.weight_ih, self.bias_ih))
             product = self.state_part(h)
             if self.bias_hh is not None:
                 product = product + self.bias_hh
@@ -175,6 +200,23 @@ class GRU(Affine):
         keep, write = self._coefficients(tuple(gating))
         mask = state.mask if isinstance(state, MaskedGRUState) else None
         return state._replace(hidden=keep * h + write * self.dropout(candidate, mask))
+
+    def library(self) -> Library | str:
+        """``torch.nn.GRU``, or the knob that makes it another cell."""
+        gate = self.gate
+        if self.reset != "after":
+            return f"reset={self.reset!r}: it resets after the recurrent product"
+        if self.diagonal:
+            return "diagonal=True: its recurrent weights are full matrices"
+        if gate.primary == "cumax" or gate.auxiliary != "none":
+            return (
+                f"primary={gate.primary!r}, auxiliary={gate.auxiliary!r}: its update gate is one "
+                "plain sigmoid"
+            )
+        if self.dropout.probability:
+            return f"dropout={self.dropout.probability}: it does not drop units of the candidate"
+        biases = paired(self.bias_ih, self.bias_hh)
+        return Library("gru", self.weight_ih, self.weight_hh, *biases)
 
     def readout(self, state: GRUState | MaskedGRUState) -> Tensor:
         """The hidden state itself."""

@@ -27,6 +27,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from cells.core.claims import Channels, Claim
+from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.affine import Affine
 from cells.parts.identity_readout import identity_readout
@@ -42,7 +43,7 @@ class IndRNNState(NamedTuple):
 
 @register("indrnn")
 @final
-class IndRNN(nn.Module):
+class IndRNN(Projected[IndRNNState], nn.Module):
     """The IndRNN cell; H(D + 1 + n_b) parameters.
 
     ``nonlinearity``: φ, "relu" or "tanh"; ``n_b``: stored biases. Raises ``ValueError`` for a knob out of
@@ -77,9 +78,13 @@ class IndRNN(nn.Module):
         """Zero."""
         return IndRNNState(self.affine.weight_ih.new_zeros(*batch, self.hidden_size))
 
-    def step(self, x: Tensor, state: IndRNNState) -> IndRNNState:
+    def project(self, x: Tensor) -> Tensor:
+        """W x + b."""
+        return self.affine.input_part(x)
+
+    def advance(self, projected: Tensor, state: IndRNNState) -> IndRNNState:
         """One update."""
-        (a,) = self.affine(x, state.hidden)
+        a = projected + self.affine.state_part(state.hidden)
         return IndRNNState(torch.relu(a) if self.nonlinearity == "relu" else torch.tanh(a))
 
     def readout(self, state: IndRNNState) -> Tensor:

@@ -36,6 +36,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from cells.core.claims import Channels, Claim
+from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.affine import Affine
 from cells.parts.chrono import check_t_max, chrono_bias
@@ -55,7 +56,7 @@ class JANETState(NamedTuple):
 
 @register("janet")
 @final
-class JANET(nn.Module):
+class JANET(Projected[JANETState], nn.Module):
     """The JANET cell; 2H(D + H + n_b) parameters.
 
     ``beta``: β, how much more is written than is forgotten (0: the two coefficients sum to 1);
@@ -121,9 +122,14 @@ class JANET(nn.Module):
         """Zero."""
         return JANETState(self.affine.weight_ih.new_zeros(*batch, self.hidden_size))
 
-    def step(self, x: Tensor, state: JANETState) -> JANETState:
+    def project(self, x: Tensor) -> Tensor:
+        """W x + b of both maps."""
+        return self.affine.input_part(x)
+
+    def advance(self, projected: Tensor, state: JANETState) -> JANETState:
         """One update."""
-        forget, candidate = self.affine(x, state.hidden)
+        part = self.affine
+        forget, candidate = part.split(projected + part.state_part(state.hidden))
         keep, write = self.gate(forget)
         return JANETState(keep * state.hidden + write * torch.tanh(candidate))
 

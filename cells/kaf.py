@@ -41,6 +41,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from cells.core.claims import Channels, Claim
+from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.affine import Affine
 from cells.parts.gates import Coefficients
@@ -59,6 +60,13 @@ class KAFState(NamedTuple):
     """``hidden`` h: (\\*batch, H)."""
 
     hidden: Tensor
+
+
+class KAFInputs(NamedTuple):
+    """``gating`` W x + b of r and z: (\\*batch, 2H); ``candidate`` W_n x + b_n: (\\*batch, H)."""
+
+    gating: Tensor
+    candidate: Tensor
 
 
 class KernelGate(nn.Module):
@@ -117,7 +125,7 @@ class UpdateGate:
 
 @register("kaf-gru")
 @final
-class KAFGRU(nn.Module):
+class KAFGRU(Projected[KAFState], nn.Module):
     """The KAF-gated GRU; 3H(D + H + n_b) + 2H·n_d parameters, 2H more with ``learn_gamma``.
 
     ``dictionary_size``: n_d, at least 2; ``boundary``: where the dictionary ends; ``gamma_rule``: "code" or
@@ -198,12 +206,17 @@ class KAFGRU(nn.Module):
         """Zero."""
         return KAFState(self.gating.weight_ih.new_zeros(*batch, self.hidden_size))
 
-    def step(self, x: Tensor, state: KAFState) -> KAFState:
+    def project(self, x: Tensor) -> KAFInputs:
+        """What all three maps read of x."""
+        return KAFInputs(self.gating.input_part(x), self.candidate.input_part(x))
+
+    def advance(self, projected: KAFInputs, state: KAFState) -> KAFState:
         """One update."""
         h = state.hidden
-        reset, update = self.gating(x, h)
+        reset, update = self.gating.split(projected.gating + self.gating.state_part(h))
         keep, write = self.gates["hidden"](update)
-        (candidate,) = self.candidate(x, torch.sigmoid(self.reset_kernel(reset)) * h)
+        shown = torch.sigmoid(self.reset_kernel(reset)) * h
+        candidate = projected.candidate + self.candidate.state_part(shown)
         return KAFState(keep * h + write * torch.tanh(candidate))
 
     def readout(self, state: KAFState) -> Tensor:

@@ -40,6 +40,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from cells.core.claims import Channels, Claim
+from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.affine import Affine
 from cells.parts.batch_norm import BatchNorm
@@ -59,7 +60,7 @@ class LiGRUState(NamedTuple):
 
 @register("li-gru")
 @final
-class LiGRU(nn.Module):
+class LiGRU(Projected[LiGRUState], nn.Module):
     """The light GRU; 2H(D + H + n_b) parameters, 4H more with ``batch_norm``.
 
     ``batch_norm``: normalize the input projection over the batch; ``n_b``: stored biases per affine map,
@@ -107,28 +108,35 @@ class LiGRU(nn.Module):
 
     def gate_values(self, x: Tensor, state: LiGRUState) -> Coefficients:
         """Return what the step from ``state`` keeps of h and writes of h̃: each (\\*batch, H)."""
-        return self.gate(self._maps(x, state.hidden)[0])
+        return self.gate(self._maps(self.project(x), state.hidden)[0])
 
     def initial_state(self, *batch: int) -> LiGRUState:
         """Zero."""
         return LiGRUState(self.affine.weight_ih.new_zeros(*batch, self.hidden_size))
 
-    def step(self, x: Tensor, state: LiGRUState) -> LiGRUState:
+    def project(self, x: Tensor) -> Tensor:
+        """W x, with the biases where no normalization comes in between."""
+        if self.norm is None:
+            return self.affine.input_part(x)
+        return nn.functional.linear(x, self.affine.weight_ih)
+
+    def advance(self, projected: Tensor, state: LiGRUState) -> LiGRUState:
         """One update; pure unless batch normalization is on *and* the module is in training mode."""
-        update, candidate = self._maps(x, state.hidden)
+        update, candidate = self._maps(projected, state.hidden)
         keep, write = self.gate(update)
         return LiGRUState(keep * state.hidden + write * torch.relu(candidate))
 
-    def _maps(self, x: Tensor, h: Tensor) -> tuple[Tensor, ...]:
-        return (self._input_part(x) + self.affine.state_part(h)).chunk(2, -1)
+    def _maps(self, projected: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+        return (self._normalize(projected) + self.affine.state_part(h)).chunk(2, -1)
 
-    def _input_part(self, x: Tensor) -> Tensor:
+    def _normalize(self, projected: Tensor) -> Tensor:
+        # here and not in ``project``: the statistics are those of one step's batch
         if self.norm is None:
-            return self.affine.input_part(x)
-        projected: Tensor = self.norm(nn.functional.linear(x, self.affine.weight_ih))
+            return projected
+        normal: Tensor = self.norm(projected)
         for bias in (self.affine.bias_ih, self.affine.bias_hh):
-            projected = projected if bias is None else projected + bias
-        return projected
+            normal = normal if bias is None else normal + bias
+        return normal
 
     def readout(self, state: LiGRUState) -> Tensor:
         """The hidden state itself."""

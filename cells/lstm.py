@@ -47,6 +47,8 @@ import torch
 from torch import Generator, Tensor
 
 from cells.core.claims import Channels, Claim
+from cells.core.library import Library, paired
+from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.affine import Affine
 from cells.parts.gate_claims import gate_gradient
@@ -76,7 +78,7 @@ class MaskedLSTMState(NamedTuple):
 @register("lstm-diag", diagonal=True)
 @register("on-lstm", primary="cumax", auxiliary="master")
 @final
-class LSTM(Affine):
+class LSTM(Projected[LSTMState | MaskedLSTMState], Affine):
     """The LSTM cell.
 
     ``n_b``: stored biases per affine map, 2 as in torch, 1 or 0; ``diagonal``: recurrent weights are
@@ -172,15 +174,44 @@ class LSTM(Affine):
         )
         return kept
 
-    def step(self, x: Tensor, state: LSTMState | MaskedLSTMState) -> LSTMState | MaskedLSTMState:
+    def project(self, x: Tensor) -> Tensor:
+        """W x + b of every map."""
+        return self.input_part(x)
+
+    def advance(
+        self, projected: Tensor, state: LSTMState | MaskedLSTMState
+    ) -> LSTMState | MaskedLSTMState:
         """One update."""
-        a = dict(zip(self.names, self(x, state.hidden), strict=True))
+        maps = self.split(projected + self.state_part(state.hidden))
+        a = dict(zip(self.names, maps, strict=True))
         keep, write = self._coefficients(a)
         mask = state.mask if isinstance(state, MaskedLSTMState) else None
         candidate = self.dropout(torch.tanh(a["candidate"]), mask)
         cell = keep * state.cell + write * candidate
         hidden = torch.sigmoid(a["output"]) * torch.tanh(cell)
         return state._replace(hidden=hidden, cell=cell)
+
+    def library(self) -> Library | str:
+        """``torch.nn.LSTM`` with φ added to the forget bias, or the knob that makes it another cell."""
+        gate = self.gate
+        if self.diagonal:
+            return "diagonal=True: its recurrent weights are full matrices"
+        if gate.tied or gate.primary == "cumax" or gate.auxiliary != "none":
+            return (
+                f"tied={gate.tied}, primary={gate.primary!r}, auxiliary={gate.auxiliary!r}: it has "
+                "one plain sigmoid for each of its gates"
+            )
+        if self.dropout.probability:
+            return f"dropout={self.dropout.probability}: it does not drop units of the candidate"
+        bias_ih, bias_hh = paired(self.bias_ih, self.bias_hh)
+        if self.forget_offset:
+            zeros = self.weight_hh.new_zeros(4, self.hidden_size)
+            zeros[1] = self.forget_offset
+            offset = zeros.flatten()
+            none = torch.zeros_like(offset)
+            bias_ih, bias_hh = (none if b is None else b for b in (bias_ih, bias_hh))
+            bias_hh = bias_hh + offset
+        return Library("lstm", self.weight_ih, self.weight_hh, bias_ih, bias_hh)
 
     def readout(self, state: LSTMState | MaskedLSTMState) -> Tensor:
         """h: what the decoder and the next step read."""

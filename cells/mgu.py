@@ -33,6 +33,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from cells.core.claims import Channels, Claim
+from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.affine import Affine
 from cells.parts.gate_claims import plain_sigmoid
@@ -49,9 +50,16 @@ class MGUState(NamedTuple):
     hidden: Tensor
 
 
+class MGUInputs(NamedTuple):
+    """``gate`` W_f x + b_f and ``candidate`` W_h x + b_h: (\\*batch, H)."""
+
+    gate: Tensor
+    candidate: Tensor
+
+
 @register("mgu")
 @final
-class MGU(nn.Module):
+class MGU(Projected[MGUState], nn.Module):
     """The minimal gated unit; 2H(D + H + n_b) parameters.
 
     ``n_b``: stored biases per affine map. Raises ``ValueError`` for a size or knob out of range.
@@ -96,18 +104,24 @@ class MGU(nn.Module):
 
     def gate_values(self, x: Tensor, state: MGUState) -> Coefficients:
         """Return 1 − f and f, what the step keeps of h and writes of h̃: each (\\*batch, H)."""
-        (a,) = self.gate(x, state.hidden)
-        return self.gates["hidden"](-a)
+        return self._coefficients(self.gate.input_part(x), state.hidden)
+
+    def _coefficients(self, projected: Tensor, h: Tensor) -> Coefficients:
+        return self.gates["hidden"](-(projected + self.gate.state_part(h)))
 
     def initial_state(self, *batch: int) -> MGUState:
         """Zero."""
         return MGUState(self.gate.weight_ih.new_zeros(*batch, self.hidden_size))
 
-    def step(self, x: Tensor, state: MGUState) -> MGUState:
+    def project(self, x: Tensor) -> MGUInputs:
+        """What both maps read of x."""
+        return MGUInputs(self.gate.input_part(x), self.candidate.input_part(x))
+
+    def advance(self, projected: MGUInputs, state: MGUState) -> MGUState:
         """One update."""
         h = state.hidden
-        keep, f = self.gate_values(x, state)
-        (candidate,) = self.candidate(x, f * h)
+        keep, f = self._coefficients(projected.gate, h)
+        candidate = projected.candidate + self.candidate.state_part(f * h)
         return MGUState(keep * h + f * torch.tanh(candidate))
 
     def readout(self, state: MGUState) -> Tensor:

@@ -40,9 +40,11 @@ import math
 from typing import Literal, NamedTuple, final
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from cells.core.claims import Channels, Claim
+from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.identity_readout import identity_readout
 from cells.parts.initializers import library_linear
@@ -65,9 +67,24 @@ def _linear(read_size: int, size: int) -> nn.Linear:
     return part.to_empty(device=torch.get_default_device())
 
 
+class NRUWeights(NamedTuple):
+    """``hidden``, what h reads of (h, m), and ``heads``, what the heads read of it: columns of weights."""
+
+    hidden: Tensor
+    heads: Tensor
+
+
+class NRUInputs(NamedTuple):
+    """``hidden``: (\\*batch, H), ``heads``: (\\*batch, rows), what both read of x; ``weights``: the rest."""
+
+    hidden: Tensor
+    heads: Tensor | None
+    weights: NRUWeights
+
+
 @register("nru")
 @final
-class NRU(nn.Module):
+class NRU(Projected[NRUState], nn.Module):
     """The NRU; H(D + H + M + 1) + (4S + 2k)(H + M + 1) parameters, 2H more with ``layer_norm``.
 
     With ``semantics="paper"`` the second term is (4k√M + 2k)(D + H + M + 1). ``memory_size``: M; ``k``: the
@@ -128,12 +145,28 @@ class NRU(nn.Module):
             like.new_zeros(*batch, self.hidden_size), like.new_zeros(*batch, self.memory_size)
         )
 
-    def step(self, x: Tensor, state: NRUState) -> NRUState:
+    def project(self, x: Tensor) -> NRUInputs:
+        """What h reads of x, and in the paper's semantics the heads as well."""
+        hidden, heads = self.hidden, self.heads
+        of_x, of_state = hidden.weight.tensor_split((self.input_size,), -1)
+        read = F.linear(x, of_x, hidden.bias)
+        if self.semantics == "code":
+            return NRUInputs(read, None, NRUWeights(of_state, heads.weight))
+        heads_of_x, heads_of_state = heads.weight.tensor_split((self.input_size,), -1)
+        weights = NRUWeights(of_state, heads_of_state)
+        return NRUInputs(read, F.linear(x, heads_of_x, heads.bias), weights)
+
+    def advance(self, projected: NRUInputs, state: NRUState) -> NRUState:
         """One update; the heads read the new h and the old m."""
-        a = self.hidden(torch.cat((x, state.hidden, state.memory), -1))
+        weights = projected.weights
+        a = projected.hidden + F.linear(torch.cat((state.hidden, state.memory), -1), weights.hidden)
         h = torch.relu(a if self.norm is None else self.norm(a))
-        seen = (h, state.memory) if self.semantics == "code" else (x, h, state.memory)
-        alpha, beta, *vectors = self.heads(torch.cat(seen, -1)).split(self._splits, -1)
+        seen = torch.cat((h, state.memory), -1)
+        if projected.heads is None:
+            values = F.linear(seen, weights.heads, self.heads.bias)
+        else:
+            values = projected.heads + F.linear(seen, weights.heads)
+        alpha, beta, *vectors = values.split(self._splits, -1)
         write, erase = self._rows(*vectors[:2]), self._rows(*vectors[2:])
         change = self._psi(alpha).unsqueeze(-1) * write - self._psi(beta).unsqueeze(-1) * erase
         total = change.mean(-2) if self.semantics == "code" else change.sum(-2)

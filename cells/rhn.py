@@ -37,6 +37,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from cells.core.claims import Channels, Claim
+from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.affine import Affine
 from cells.parts.identity_readout import identity_readout
@@ -72,7 +73,7 @@ class StateAffine(nn.Module):
 @register("rhn")
 @register("brhn", couple=True)
 @final
-class RHN(nn.Module):
+class RHN(Projected[RHNState], nn.Module):
     """The recurrent highway network.
 
     ``depth``: highway layers per step; ``couple``: the transform gate is one minus the carry gate,
@@ -145,9 +146,14 @@ class RHN(nn.Module):
         """Zero (unstated in the papers)."""
         return RHNState(self.first.weight_ih.new_zeros(*batch, self.hidden_size))
 
-    def step(self, x: Tensor, state: RHNState) -> RHNState:
+    def project(self, x: Tensor) -> Tensor:
+        """W x + b of the first layer."""
+        return self.first.input_part(x)
+
+    def advance(self, projected: Tensor, state: RHNState) -> RHNState:
         """One update through all ``depth`` layers."""
-        h = self._mix(self.first(x, state.hidden), state.hidden)
+        maps = self.first.split(projected + self.first.state_part(state.hidden))
+        h = self._mix(maps, state.hidden)
         for layer in self.deeper:
             h = self._mix(layer(h), h)
         return RHNState(h)

@@ -42,6 +42,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from cells.core.claims import Channels, Claim, Growth
+from cells.core.deferral import Deferred
 from cells.core.registry import register
 from cells.parts.initializers import glorot_uniform
 from cells.parts.sizes import one_of, positive, within
@@ -52,6 +53,23 @@ class RRUState(NamedTuple):
 
     hidden: Tensor
     emission: Tensor
+
+
+class RRUConstants(NamedTuple):
+    """What no input changes: ``kept`` σ(κS), or None for S = 1; W^c, B^c, W^o and B^o."""
+
+    kept: Tensor | None
+    candidate_weight: Tensor
+    candidate_bias: Tensor
+    emission_weight: Tensor
+    emission_bias: Tensor
+
+
+class RRUInputs(NamedTuple):
+    r"""``first`` W^x x + B^j: (\*batch, g); ``constants``: for every step."""
+
+    first: Tensor
+    constants: RRUConstants
 
 
 class MiddleLayer(nn.Module):
@@ -69,7 +87,7 @@ class MiddleLayer(nn.Module):
 
 @register("rru")
 @final
-class RRU(nn.Module):
+class RRU(Deferred[RRUState], nn.Module):
     """The residual recurrent unit.
 
     ``output_size``: p; ``q``: the middle layers have round(q (m + n)) units; ``relu_layers``: K;
@@ -81,6 +99,7 @@ class RRU(nn.Module):
     """
 
     channels = Channels(recurrent=("hidden",), emission=("emission",))
+    deferred = "emission"
 
     def __init__(
         self,
@@ -172,22 +191,45 @@ class RRU(nn.Module):
             hidden[..., 0] = math.sqrt(self.hidden_size) / 4
         return RRUState(hidden, self.weight_hh.new_zeros(*batch, self.output_size))
 
-    def step(self, x: Tensor, state: RRUState) -> RRUState:
-        """One update; ``state.emission`` is not read."""
-        h = state.hidden
-        u = F.linear(x, self.weight_ih, self.bias_ih) + F.linear(h, self.weight_hh)
+    @property
+    def entry_size(self) -> int:
+        """One emission."""
+        return self.output_size
+
+    def project(self, x: Tensor) -> RRUInputs:
+        """W^x x + B^j, σ(κS), and the last layer cut into what h and what o reads."""
+        sizes = (self.hidden_size, self.output_size)
+        weights, biases = self.weight_out.split(sizes), self.bias_out.split(sizes)
+        kept = None if self.residual is None else torch.sigmoid(self.kappa * self.residual)
+        constants = RRUConstants(kept, weights[0], biases[0], weights[1], biases[1])
+        return RRUInputs(F.linear(x, self.weight_ih, self.bias_ih), constants)
+
+    def recur(self, projected: RRUInputs, state: RRUState) -> tuple[RRUState, Tensor]:
+        """Advance h; the emission reads d. ``state.emission`` is not read."""
+        h, fixed = state.hidden, projected.constants
+        u = projected.first + F.linear(h, self.weight_hh)
         if self.norm == "rms":
             u = u * torch.rsqrt(u.square().mean(-1, keepdim=True) + 1e-6)
         j = F.relu(u)
         for layer in self.middle:
             j = layer(j)
         d = F.dropout(j, self.dropout, training=self.training) if self.dropout else j
-        out = F.linear(d, self.weight_out, self.bias_out)
-        if self.relu_out:
-            out = F.relu(out)
-        candidate, emission = out.split((self.hidden_size, self.output_size), -1)
-        kept = h if self.residual is None else torch.sigmoid(self.kappa * self.residual) * h
-        return RRUState(kept + self.rezero * candidate, emission)
+        candidate = self._last(d, fixed.candidate_weight, fixed.candidate_bias)
+        kept = h if fixed.kept is None else fixed.kept * h
+        return state._replace(hidden=kept + self.rezero * candidate), d
+
+    def entry(self, projected: RRUInputs, read: Tensor) -> Tensor:
+        """The emission o, from d."""
+        fixed = projected.constants
+        return self._last(read, fixed.emission_weight, fixed.emission_bias)
+
+    def accumulate(self, held: Tensor, entry: Tensor) -> Tensor:  # noqa: ARG002 - it is replaced
+        """The emission takes the place of the one before."""
+        return entry
+
+    def _last(self, d: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        out = F.linear(d, weight, bias)
+        return F.relu(out) if self.relu_out else out
 
     def readout(self, state: RRUState) -> Tensor:
         """The emission o_t."""

@@ -40,6 +40,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from cells.core.claims import Channels, Claim
+from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.identity_readout import identity_readout
 from cells.parts.initializers import library_linear
@@ -57,7 +58,7 @@ class SRUState(NamedTuple):
 
 @register("sru")
 @final
-class SRU(nn.Module):
+class SRU(Projected[SRUState], nn.Module):
     """The statistical recurrent unit.
 
     ``alphas``: the shares kept, each from 0 to 1; ``summary_size``: R, the width of ρ (default: that
@@ -128,10 +129,14 @@ class SRU(nn.Module):
         """Zero (unstated in the paper)."""
         return SRUState(self.weight_ih.new_zeros(*batch, self.state_size))
 
-    def step(self, x: Tensor, state: SRUState) -> SRUState:
+    def project(self, x: Tensor) -> Tensor:
+        """W_x x + b_φ."""
+        return F.linear(x, self.weight_ih, self.bias)
+
+    def advance(self, projected: Tensor, state: SRUState) -> SRUState:
         """One update of every average towards φ_t."""
         summary = F.relu(F.linear(state.averages, self.weight_summary, self.bias_summary))
-        phi = F.relu(F.linear(x, self.weight_ih, self.bias) + F.linear(summary, self.weight_hh))
+        phi = F.relu(projected + F.linear(summary, self.weight_hh))
         # α = 1 takes no part in the sum: 0 · φ would turn an overflowed φ into NaN
         averages = [
             mu if alpha == 1 else alpha * mu + (1 - alpha) * phi

@@ -1,79 +1,73 @@
-"""The loop over time: one cell over a sequence, and stacks of cells as a model uses them."""
+"""The loop over time: one cell over a sequence."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from cells.core.deferral import Deferred, deferred_states
+from cells.core.projection import Projected, per_step
 
 
 def unroll(cell: Any, xs: Tensor, state: Any = None) -> tuple[Tensor, Any]:
     """Run ``cell`` over ``xs``, time first.
 
     ``xs`` is ``(T, *batch, input_size)``; ``state`` defaults to ``cell.initial_state(*batch)``. Returns
-    the readouts ``(T, *batch, readout_size)`` and the last state. Raises ``ValueError`` where
-    the last axis of ``xs`` is not ``cell.input_size``.
+    the readouts ``(T, *batch, readout_size)`` and the last state: those of ``cell.step`` and
+    ``cell.readout`` at each step. A :class:`~cells.core.projection.Projected` cell has its inputs
+    projected before the loop and its states read behind it, a
+    :class:`~cells.core.deferral.Deferred` one also leaves the deferred field out of the loop. Raises
+    ``ValueError`` where the last axis of ``xs`` is not ``cell.input_size``.
     """
+    check_inputs(cell, xs)
+    if state is None:
+        state = cell.initial_state(*xs.shape[1:-1])
+    # a subclass that writes its own step is taken at its word, and so is any cell that only has one
+    if not isinstance(cell, Projected) or type(cell).step is not Projected.step:
+        return _step_by_step(cell, xs, state)
+    projected = cell.project(xs)
+    if isinstance(cell, Deferred) and type(cell).advance is Deferred.advance:
+        states = deferred_states(cell, projected, state, xs.shape[0])
+    else:
+        states, current = [], state
+        for value in per_step(projected, xs.shape[0]):
+            current = cell.advance(value, current)
+            states.append(current)
+    return _read(cell, states, state), states[-1] if states else state
+
+
+def check_inputs(cell: Any, xs: Tensor) -> None:
+    """Raise ``ValueError`` unless ``xs`` is ``(T, *batch, cell.input_size)``."""
     if xs.dim() < 2 or xs.shape[-1] != cell.input_size:
         raise ValueError(
             f"xs must be (T, *batch, input_size) with input_size = {cell.input_size}; "
             f"put time first and features last: got shape {tuple(xs.shape)}"
         )
-    if state is None:
-        state = cell.initial_state(*xs.shape[1:-1])
-    readouts = []
+
+
+def _step_by_step(cell: Any, xs: Tensor, state: Any) -> tuple[Tensor, Any]:
+    readouts, start = [], state
     for x in xs.unbind(0):  # not xs[t], whose backward is quadratic in T
         state = cell.step(x, state)
         readouts.append(cell.readout(state))
-    if not readouts:
-        empty = cell.readout(state)
-        return empty.new_zeros(0, *empty.shape), state
-    return torch.stack(readouts), state
+    return torch.stack(readouts) if readouts else _nothing(cell, start), state
 
 
-class Recurrent(nn.Module):
-    """Layers of cells, each reading the readout of the one below.
+def _read(cell: Any, states: Sequence[Any], start: Any) -> Tensor:
+    """The readouts of all ``states``: computed at once, or stacked where each is a field as it is."""
+    if not states:
+        return _nothing(cell, start)
+    last = cell.readout(states[-1])
+    if any(last is field for field in states[-1]):
+        return torch.stack([cell.readout(state) for state in states])
+    fields = (torch.stack(field) for field in zip(*states, strict=True))
+    outputs: Tensor = cell.readout(type(states[-1])(*fields))
+    return outputs
 
-    ``Recurrent(*layers, backend="auto")(xs, state=None) -> (outputs, state)`` with ``xs``
-    ``(T, *batch, input_size)``, ``outputs`` ``(T, *batch, readout_size)`` of the top layer, and ``state`` a
-    tuple with one state per layer. ``backend``: ``"auto"`` or ``"reference"``, the readable step
-    unrolled. Raises ``ValueError`` for no layers, an unknown backend, widths that do not chain, or
-    a state with another number of layers.
-    """
 
-    backends = ("auto", "reference")
-
-    def __init__(self, *layers: Any, backend: str = "auto") -> None:
-        super().__init__()
-        if not layers:
-            raise ValueError("Recurrent needs at least one cell: got none")
-        if backend not in self.backends:
-            raise ValueError(f"backend: expected one of {self.backends}, got {backend!r}")
-        for lower, upper in pairwise(layers):
-            width = lower.readout(lower.initial_state()).shape[-1]
-            if upper.input_size != width:
-                raise ValueError(
-                    f"a layer of input_size {upper.input_size} stands on a layer whose readout has "
-                    f"{width} features; build it with input_size={width}"
-                )
-        self.layers = nn.ModuleList(layers)
-        self.backend = backend
-
-    def initial_state(self, *batch: int) -> tuple[Any, ...]:
-        """One initial state per layer."""
-        return tuple(layer.initial_state(*batch) for layer in self.layers)  # type: ignore[operator]
-
-    def forward(self, xs: Tensor, state: Any = None) -> tuple[Tensor, tuple[Any, ...]]:
-        """Unroll every layer over ``xs``; see the class for shapes."""
-        if state is not None and len(state) != len(self.layers):
-            raise ValueError(
-                f"state must hold one state for each of the {len(self.layers)} layers, "
-                f"as `initial_state` returns them: got {len(state)}"
-            )
-        states = []
-        for k, layer in enumerate(self.layers):
-            xs, last = unroll(layer, xs, None if state is None else state[k])
-            states.append(last)
-        return xs, tuple(states)
+def _nothing(cell: Any, start: Any) -> Tensor:
+    empty: Tensor = cell.readout(start)
+    return empty.new_zeros(0, *empty.shape)

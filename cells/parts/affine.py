@@ -57,11 +57,21 @@ class Affine(nn.Module):
 
     def state_part(self, h: Tensor, first: int = 0, last: int | None = None) -> Tensor:
         """U h of the blocks from ``first`` up to, not including, ``last``: ``(*batch, their rows)``."""
+        return self.state_map(self.state_weight(first, last), h)
+
+    def state_weight(self, first: int = 0, last: int | None = None) -> Tensor:
+        """U of those blocks: ``(their rows, H)``, or ``(their rows,)`` where ``diagonal``."""
         begin, end = sum(self.rows[:first]), sum(self.rows[:last])
-        weight = self.weight_hh[begin:end]
-        if self.diagonal:
-            return weight * h.repeat(*(1,) * (h.dim() - 1), len(self.rows[first:last]))
-        return F.linear(h, weight)
+        # the backward of a slice fills a whole weight, so none is taken where it would be all of it
+        whole = (begin, end) == (0, self.weight_hh.shape[0])
+        return self.weight_hh if whole else self.weight_hh[begin:end]
+
+    def state_map(self, weight: Tensor, h: Tensor) -> Tensor:
+        """U h, for a U of one or more blocks as :meth:`state_weight` gives it."""
+        if not self.diagonal:
+            return F.linear(h, weight)
+        blocks = weight.shape[0] // h.shape[-1] if h.shape[-1] else 1
+        return weight * (h if blocks == 1 else h.repeat(*(1,) * (h.dim() - 1), blocks))
 
     def split(self, values: Tensor, first: int = 0, last: int | None = None) -> tuple[Tensor, ...]:
         """``values`` of the blocks from ``first`` up to ``last``, as one tensor per block."""

@@ -1,0 +1,57 @@
+"""Stacks of cells, as a model uses them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor, nn
+
+from cells.core.backend import backends, check_backend, run
+
+
+class Recurrent(nn.Module):
+    """Layers of cells, each reading the readout of the one below.
+
+    ``Recurrent(*layers, backend="auto")(xs, state=None) -> (outputs, state)`` with ``xs``
+    ``(T, *batch, input_size)``, ``outputs`` ``(T, *batch, readout_size)`` of the top layer, and ``state`` a
+    tuple with one state per layer. ``backend``: "reference", the readable step unrolled; "library",
+    torch's LSTM, GRU and tanh kernels on the cell's own parameters, which have no second
+    derivative everywhere; "auto", the library where it can run a layer and else the reference.
+    :func:`cells.backends` tells which and why. Raises ``ValueError`` for no layers, an unknown
+    backend, "library" for a layer or an input that it cannot run, widths that do not chain, or a
+    state with another number of layers.
+    """
+
+    def __init__(self, *layers: Any, backend: str = "auto") -> None:
+        super().__init__()
+        if not layers:
+            raise ValueError("Recurrent needs at least one cell: got none")
+        check_backend(backend)
+        for lower, upper in pairwise(layers):
+            width = lower.readout(lower.initial_state()).shape[-1]
+            if upper.input_size != width:
+                raise ValueError(
+                    f"a layer of input_size {upper.input_size} stands on a layer whose readout has "
+                    f"{width} features; build it with input_size={width}"
+                )
+        self.layers = nn.ModuleList(layers)
+        self.backend = backend
+        backends(self)  # what no input could change is refused here
+
+    def initial_state(self, *batch: int) -> tuple[Any, ...]:
+        """One initial state per layer."""
+        return tuple(layer.initial_state(*batch) for layer in self.layers)  # type: ignore[operator]
+
+    def forward(self, xs: Tensor, state: Any = None) -> tuple[Tensor, tuple[Any, ...]]:
+        """Run every layer over ``xs``; see the class for shapes."""
+        if state is not None and len(state) != len(self.layers):
+            raise ValueError(
+                f"state must hold one state for each of the {len(self.layers)} layers, "
+                f"as `initial_state` returns them: got {len(state)}"
+            )
+        states = []
+        for k, layer in enumerate(self.layers):
+            xs, last = run(layer, xs, None if state is None else state[k], self.backend)
+            states.append(last)
+        return xs, tuple(states)
