@@ -27,6 +27,7 @@ class DataFile:
         unpacked_size: the bytes of what is inside, and ``unpacked_sha256`` their checksum. A file whose
             own checksum differs is accepted by them, since the same content can be compressed in many ways.
         content: gives what is inside a path in pieces; by default, what the ending of the name says.
+        folder: whether it is a folder of small files, unpacked from an archive.
         url: a stable public address of the very file, if there is one.
         alternatives: other files with the same content; any one of them will do.
     """
@@ -39,6 +40,7 @@ class DataFile:
     unpacked_size: int | None = None
     unpacked_sha256: str | None = None
     content: Callable[[Path], Iterator[bytes]] = chunks
+    folder: bool = False
     url: str | None = None
     alternatives: tuple[DataFile, ...] = ()
 

@@ -45,14 +45,12 @@ class Check:
 def check(file: DataFile, corpus: Corpus[Any], folder: Path) -> Check:
     """Look for ``file`` or an alternative in ``folder``; the best of what is there counts."""
     checks = [
-        _check_at(choice, path)
+        check_at(choice, path)
         for choice in file.choices()
         for path in places(folder, corpus, choice)
-        if path.exists()
     ]
-    return min(
-        checks, key=lambda one: _BEST_FIRST.index(one.status), default=Check(file, "missing")
-    )
+    best = min(checks, key=lambda one: _BEST_FIRST.index(one.status))
+    return Check(file, "missing") if best.status == "missing" else best
 
 
 def require(corpus: Corpus[Any], folder: Path) -> dict[str, Check]:
@@ -79,9 +77,15 @@ def require(corpus: Corpus[Any], folder: Path) -> dict[str, Check]:
     return checks
 
 
-def _check_at(file: DataFile, path: Path) -> Check:
-    """Judge what lies at ``path``, which exists."""
-    outer = None if path.is_dir() else digest_of_file(path)
+def check_at(file: DataFile, path: Path) -> Check:
+    """Judge what lies at ``path``; a folder where a file is meant, or the other way round, is neither."""
+    try:
+        there = path.is_dir() if file.folder else path.is_file()
+    except OSError as error:
+        return Check(file, "wrong", path, problem=f"{path}: cannot be reached ({error.strerror})")
+    if not there:
+        return Check(file, "missing")
+    outer = None if file.folder else digest_of_file(path)
     if outer is not None:
         if outer.sha256 == file.sha256:
             return Check(file, "verified", path, outer.sha256)
