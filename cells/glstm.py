@@ -86,7 +86,10 @@ class GLSTM(Projected[GLSTMState], nn.Module):
         positive(input_size=input_size, hidden_size=hidden_size)
         for name, value in (("t_max", t_max), ("width", width)):
             if not 0 < value < math.inf:
-                raise ValueError(f"{name}: expected a positive finite number, got {value!r}")
+                raise ValueError(
+                    f"{name}: expected a positive finite number, got {value!r}; "
+                    "it is a duration or a share of one, so choose it above 0"
+                )
         within("threshold", threshold, 0, 1)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.t_max, self.width, self.threshold = t_max, width, threshold

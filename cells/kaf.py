@@ -158,7 +158,10 @@ class KAFGRU(Projected[KAFState], nn.Module):
                 f"got {dictionary_size}"
             )
         if not 0 < boundary < math.inf:
-            raise ValueError(f"boundary: expected a positive finite number, got {boundary!r}")
+            raise ValueError(
+                f"boundary: expected a positive finite number, got {boundary!r}; "
+                "the dictionary spans ±boundary: the default is 4"
+            )
         spacing = 2 * boundary / (dictionary_size - 1)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.boundary, self.alpha_init = boundary, alpha_init

@@ -102,7 +102,10 @@ class RHN(Projected[RHNState], nn.Module):
         super().__init__()
         positive(input_size=input_size, hidden_size=hidden_size, depth=depth)
         if not (math.isfinite(init_scale) and init_scale > 0):
-            raise ValueError(f"init_scale: expected a positive finite number, got {init_scale!r}")
+            raise ValueError(
+                f"init_scale: expected a positive finite number, got {init_scale!r}; "
+                "every parameter is drawn within ±init_scale: the default is 0.1"
+            )
         if transform_bias is not None and n_b == 0:
             raise ValueError(
                 "transform_bias needs a stored bias; give n_b=1 or 2, or leave it out: "

@@ -239,7 +239,10 @@ class RRU(Deferred[RRUState], nn.Module):
 def _check_numbers(**numbers: float) -> None:
     for name, value in numbers.items():
         if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name}: expected a positive finite number, got {value!r}")
+            raise ValueError(
+                f"{name}: expected a positive finite number, got {value!r}; "
+                "leave it out for the default, or choose it above 0"
+            )
 
 
 def _declarations(cell: RRU) -> tuple[tuple[Claim, ...], tuple[Claim, ...]]:

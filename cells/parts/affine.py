@@ -31,7 +31,10 @@ class Affine(nn.Module):
     ) -> None:
         super().__init__()
         if n_b not in (0, 1, 2):
-            raise ValueError(f"n_b: expected 0, 1 or 2 stored biases per affine map, got {n_b!r}")
+            raise ValueError(
+                f"n_b: expected 0, 1 or 2 stored biases per affine map, got {n_b!r}; use 1, or 2 to count "
+                "parameters as torch's own cells do"
+            )
         self.rows = (hidden_size,) * blocks if isinstance(blocks, int) else tuple(blocks)
         if diagonal and any(rows != hidden_size for rows in self.rows):
             raise ValueError(

@@ -131,7 +131,10 @@ class Gate(nn.Module):
         if primary == "chrono":
             check_t_max(t_max)
         if units % chunk:
-            raise ValueError(f"chunk: expected a divisor of the {units} units, got {chunk}")
+            divisors = ", ".join(str(k) for k in range(1, units + 1) if units % k == 0)
+            raise ValueError(
+                f"chunk: expected a divisor of the {units} units, got {chunk}; use one of {divisors}"
+            )
         if chunk > 1 and primary != "cumax" and auxiliary != "master":
             raise ValueError(
                 "chunk: only primary='cumax' and auxiliary='master' share values; "

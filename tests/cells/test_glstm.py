@@ -172,7 +172,7 @@ def test_initialization():
 @pytest.mark.parametrize(
     ("knobs", "message"),
     [
-        ({"t_max": 0}, "t_max: expected a positive finite number, got 0"),
+        ({"t_max": 0}, "t_max: expected a positive finite number, got 0; it is a duration"),
         ({"width": float("inf")}, "width: expected a positive finite number, got inf"),
         ({"threshold": 1.5}, "threshold: expected a number from 0 to 1, got 1.5"),
         ({"n_b": 3}, "n_b: expected 0, 1 or 2"),

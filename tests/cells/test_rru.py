@@ -268,7 +268,7 @@ def test_declarations_follow_the_knobs():
         ({"z_shape": "matrix"}, "z_shape: expected one of 'vector', 'scalar', got 'matrix'"),
         ({"s_mode": "zero"}, "s_mode: expected one of 'sigmoid', 'one', got 'zero'"),
         ({"h0": "one"}, "h0: expected one of 'first_feature', 'zero', got 'one'"),
-        ({"q": 0.0}, "q: expected a positive finite number, got 0.0"),
+        ({"q": 0.0}, "q: expected a positive finite number, got 0.0; leave it out"),
         ({"q": 0.05}, "q: expected at least one middle unit, .* raise q: got 0.05"),
         ({"kappa": math.nan}, "kappa: expected a positive finite number, got nan"),
         ({"s_init": 1.0}, "s_init: expected 'uniform' or a number between 0 and 1, got 1.0"),
