@@ -1,7 +1,8 @@
 """A paper's settings as frozen data: every value with its source, and profiles that scale it down.
 
-Settings are flat: ``task.length``, ``model.hidden_size``, ``training.learning_rate``, ``cell.lam``, ``seeds``. A key
-with a cell's name before a slash, ``gato-2/cell.k``, holds for that cell only and goes before the plain one.
+Settings are flat: ``task.length``, ``model.hidden_size``, ``training.learning_rate``, ``cell.lam``,
+``seeds``. A key with a cell's name before a slash, ``gato-2/cell.k``, holds for that cell only and goes
+before the plain one.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Published:
     """One printed number. ``cell``: the paper's system as a registry name (None: not in the catalogue).
 
     ``label``: the row as printed; ``column``: the task or setting of the column; ``metric``: a name of
-    :mod:`studies.core.metric`; ``value``: as printed, inf and NaN included; ``table``: where; ``note``: footnotes.
+    :mod:`studies.core.metric`; ``value``: as printed, inf and NaN included; ``table``: where; ``note``:
+    footnotes.
     """
 
     cell: str | None

@@ -1,0 +1,1 @@
+"""One study from its names to its result: what is asked for, what is run, what comes out."""
