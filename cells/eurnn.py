@@ -144,7 +144,15 @@ class EURNN(Projected[EURNNState], nn.Module):
             self.modrelu_bias.zero_()
 
     def initial_state(self, *batch: int) -> EURNNState:
-        """Zero (unstated in the papers), complex in the parameters' precision."""
+        """Zero (unstated in the papers), complex in the parameters' precision.
+
+        Raises ``TypeError`` for parameters of 16 bits: there is no complex arithmetic for them.
+        """
+        if self.weight_ih.dtype not in (torch.float32, torch.float64):
+            raise TypeError(
+                "parameters: expected float32 or float64, since torch has no complex numbers of 16 bits to "
+                f"hold the state in, got {self.weight_ih.dtype}; call .float() on the cell"
+            )
         zeros = self.weight_ih.new_zeros(*batch, self.hidden_size)
         return EURNNState(torch.complex(zeros, zeros))
 

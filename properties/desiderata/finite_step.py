@@ -20,6 +20,7 @@ def judge(context: Context, scope: str) -> Finding:
     size = context.subject.standard_size
     draws = context.draws(Regime(size, 2, context.derive("finite")), scope, 4, state_scales=(0.0,))
     largest: dict[str, float | None] = {}
+    refused: dict[str, str] = {}
     for dtype in DTYPES:
         cell = context.subject.build(*size)
         if isinstance(cell, torch.nn.Module):
@@ -43,12 +44,18 @@ def judge(context: Context, scope: str) -> Finding:
                     break
                 reached = magnitude
             largest[name] = reached
-        except (RuntimeError, TypeError, ValueError, NotImplementedError):
-            largest[name] = None  # a dtype that the cell or torch does not support on this device
-    own = largest[str(context.subject.dtype).removeprefix("torch.")]
+        except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+            # a dtype that the cell or torch does not support on this device
+            largest[name] = None
+            refused[name] = (str(error).strip().splitlines() or [""])[0][:200]
+    name = str(context.subject.dtype).removeprefix("torch.")
+    own = largest[name]
     quantifiers = {"parameters": "all of one magnitude", "horizon": 2, "sizes": [list(size)]}
-    evidence = {"largest_finite_magnitude": largest, "required": REQUIRED}
-    reason = f"finite up to |θ|, |x| = {own:g}" if own is not None else "not finite even at 1"
+    evidence = {"largest_finite_magnitude": largest, "required": REQUIRED, "refused": refused}
+    if own is not None:
+        reason = f"finite up to |θ|, |x| = {own:g}"
+    else:
+        reason = refused.get(name, "not finite even at 1")
     status = Status.TESTED if own is not None and own >= REQUIRED else Status.FALSIFIED
     return Finding(status, reason, quantifiers, len(draws), 0, evidence)
 

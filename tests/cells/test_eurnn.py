@@ -282,3 +282,14 @@ def test_bad_arguments_are_refused(knobs, message):
     """Each refusal names the argument, what was expected and what came."""
     with pytest.raises(ValueError, match=message):
         EURNN(**{"input_size": 2, "hidden_size": 4, **knobs})
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_sixteen_bits_are_refused(dtype):
+    """There is no complex arithmetic of 16 bits: torch warns for one format and fails for the other."""
+    cell = EURNN(1, 4).to(dtype)
+    with pytest.raises(
+        TypeError, match=r"expected float32 or float64.*got torch\..*call \.float\(\)"
+    ):
+        cell.initial_state(2)
+    assert torch.complex64 == cell.float().initial_state(2).hidden.dtype

@@ -145,7 +145,10 @@ def test_the_bound_holds_at_all_weights(scale, learn_gamma):
     [
         ({"dictionary_size": 1}, "dictionary_size: expected at least 2 points.*got 1"),
         ({"dictionary_size": 0}, "dictionary_size: expected an integer of at least 1, got 0"),
-        ({"boundary": 0}, "boundary: expected a positive finite number, got 0; the .* the default is 4"),
+        (
+            {"boundary": 0},
+            "boundary: expected a positive finite number, got 0; the .* the default is 4",
+        ),
         ({"gamma_rule": "mine"}, "gamma_rule: expected one of 'code', 'paper', got 'mine'"),
         ({"alpha_init": "zero"}, "alpha_init: expected one of 'sigmoid', 'normal', got 'zero'"),
         ({"n_b": 3}, "n_b: expected 0, 1 or 2"),

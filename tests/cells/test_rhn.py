@@ -194,7 +194,10 @@ def test_declarations_follow_the_knobs():
         ({"hidden_size": 0}, "hidden_size: expected an integer of at least 1, got 0"),
         ({"depth": 0}, "depth: expected an integer of at least 1, got 0"),
         ({"n_b": 3}, "n_b: expected 0, 1 or 2 stored biases per affine map, got 3; use 1, or 2"),
-        ({"init_scale": 0.0}, "init_scale: expected a positive finite number, got 0.0; every .* the default is 0.1"),
+        (
+            {"init_scale": 0.0},
+            "init_scale: expected a positive finite number, got 0.0; every .* default is 0.1",
+        ),
         ({"n_b": 0, "transform_bias": -2.0}, "transform_bias needs a stored bias"),
         ({"transform_bias": float("nan")}, "transform_bias: expected a finite number, got nan"),
     ],

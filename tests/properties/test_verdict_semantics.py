@@ -193,6 +193,17 @@ def test_an_advisory_line_never_fails():
     assert 0 == cert.exit_status
 
 
+def test_a_dtype_that_the_cell_refuses_is_named_with_its_reason():
+    """A complex state has no 16-bit form: no magnitude stands there, and the cell's own words say why."""
+    evidence = certify("eurnn", profile="dev", only=["finite-step"]).verdict(
+        "finite-step", "at-init"
+    )
+    largest, refused = evidence.evidence["largest_finite_magnitude"], evidence.evidence["refused"]
+    assert {"bfloat16", "float16"} == {d for d, reached in largest.items() if reached is None}
+    assert {"bfloat16", "float16"} == refused.keys()
+    assert all("expected float32 or float64" in why for why in refused.values())
+
+
 # ---- allowances ---------------------------------------------------------------------------------
 
 
