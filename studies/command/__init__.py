@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from studies.command.catalogue import command as list_command
+from studies.command.data import app as data_app
 from studies.command.run import command as run_command
 from studies.core.errors import StudyError
 
@@ -17,6 +18,7 @@ app = typer.Typer(
     help="Train recurrent cells on the papers' tasks, as the papers did.",
 )
 app.command("list")(list_command)
+app.add_typer(data_app, name="data")
 app.command("run")(run_command)
 _INTERRUPTED = 130
 

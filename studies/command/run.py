@@ -106,7 +106,9 @@ def show(result: xarray.Dataset) -> None:
             status,
         )
     console.print(table)
-    console.print(f"mean and range: {spread(result['test_metric'].values)}", markup=False, highlight=False)
+    console.print(
+        f"mean and range: {spread(result['test_metric'].values)}", markup=False, highlight=False
+    )
     console.print(
         f"ignorance scores {about['ignorance']:.4g}; {about['better']} is better; "
         f"{about['n_cell_parameters']:,} parameters in the cell, {about['n_parameters']:,} in all; "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from studies.core.errors import StudyError
 
-class DataError(Exception):
+
+class DataError(StudyError):
     """Data that cannot be used as they are; a command prints the message and exits with status 2."""
 
 

@@ -48,6 +48,8 @@ class Replicates:
         self.models = list(models)
         self.keys = list(keys)
         self.together = together
+        self.draws: bool | None = None
+        """Whether training draws random numbers; None until a step has been made."""
 
     def losses(
         self,
@@ -61,15 +63,35 @@ class Replicates:
 
         ``batch`` has the active replicates as leading axis; ``states``: one per replicate, None to begin.
         """
+        one = self._training(loss)
+        keys = [_step_key(self.keys[s], step) for s in active]
+        return self._map(active, one, batch, states, keys, shared=False)
 
+    def losses_apart(
+        self, active: Sequence[int], batches: Sequence[Tensors], step: int, loss: Values
+    ) -> tuple[Tensor, list[Any]]:
+        """As :meth:`losses`, one by one, each with its own batch and no state carried.
+
+        For batches of different lengths in a model with dropout: padding would shift whose draw a mask is.
+        """
+        one = self._training(loss)
+        values, after = [], []
+        for s, fields in zip(active, batches, strict=True):
+            key = torch.tensor(_step_key(self.keys[s], step), device=fields.inputs.device)
+            value, last = one(self.models[s], fields, None, key)
+            values.append(value)
+            after.append(last)
+        return torch.stack(values), after
+
+    def _training(self, loss: Values) -> Callable[..., Any]:
         def one(model: Callable[..., Any], fields: Tensors, state: Any, key: Tensor) -> Any:
-            with ReplicateNoise(key):
+            with ReplicateNoise(key) as noise:
                 outputs, after = model(fields.inputs, state, fields.lengths, fields.fresh)
+            self.draws = noise.draws > 0
             total = weighted_sum(loss(outputs, fields.targets), fields.weights)
             return total / fields.weights.sum(), after
 
-        keys = [_step_key(self.keys[s], step) for s in active]
-        return self._map(active, one, batch, states, keys, shared=False)
+        return one
 
     def sums(
         self, active: Sequence[int], batch: Tensors, states: list[Any] | None, score: Values

@@ -108,18 +108,22 @@ class Trainer:
     def _step(self) -> None:
         active = self.run_state.active
         step = self.run_state.step
-        batch = stacked([self.source.training(self.seeds[s], step) for s in active])
-        tensors = self._tensors(batch)
-        carried = (
-            [self.states[s] for s in active] if tensors.fresh is not None and self.states else None
-        )
-        losses, after = self.replicates.losses(active, tensors, carried, step, self.task.loss)
+        batches = [self.source.training(self.seeds[s], step) for s in active]
+        carries = batches[0].fresh is not None
+        if len({len(b.inputs) for b in batches}) > 1 and self.replicates.draws is not False:
+            apart = [self._tensors(batch) for batch in batches]
+            losses, after = self.replicates.losses_apart(active, apart, step, self.task.loss)
+        else:
+            carried = [self.states[s] for s in active] if carries and self.states else None
+            losses, after = self.replicates.losses(
+                active, self._tensors(stacked(batches)), carried, step, self.task.loss
+            )
         values = losses.detach().tolist()
         finite = [k for k, value in enumerate(values) if math.isfinite(value)]
         self.descent.step(
             losses if len(finite) == len(active) else losses[finite], {active[k] for k in finite}
         )
-        if tensors.fresh is not None:
+        if carries:
             self.states = dict(zip(active, after, strict=True))
         self.run_state.step += 1
         for s, value in zip(active, values, strict=True):

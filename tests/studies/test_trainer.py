@@ -1,0 +1,220 @@
+"""The trainer: replicates together are replicates alone, a resumed run is an uninterrupted one."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from studies.core.errors import StudyError
+from studies.model.settings import ModelSettings, build
+from studies.training.settings import TrainingSettings
+from studies.training.trainer import Trainer
+
+spec = importlib.util.spec_from_file_location(
+    "small_tasks", Path(__file__).parent / "small_tasks.py"
+)
+small = sys.modules.setdefault("small_tasks", importlib.util.module_from_spec(spec))
+spec.loader.exec_module(small)
+
+PLAIN = {"learning_rate": 0.01, "batch_size": 4, "examples": 200, "dtype": "float64"}
+OPTIONS = {
+    "adam": {},
+    "radam": {"optimizer": "radam"},
+    "weight decay": {"weight_decay": 0.1},
+    "clip norm": {"clip_norm": 0.05},
+    "clip per variable": {"clip_per_variable": 1.5, "optimizer": "radam"},
+    "halving": {"halve_every": 12, "learning_rate": 0.3},
+    "patience": {"patience": 1, "learning_rate": 0.3},
+    "everything": {
+        "optimizer": "radam", "weight_decay": 0.01, "clip_norm": 1.0, "clip_per_variable": 5.0,
+        "halve_every": 20, "patience": 3,
+    },
+}  # fmt: skip
+MODELS = {
+    "gato": ModelSettings("gato-2", 4, {"k": 2}, decoder_hidden=3),
+    "rru": ModelSettings("rru", 4, {"output_size": 3, "dropout": 0.5}, layers=2, embedding=3),
+    "lstm": ModelSettings("lstm", 3, {"dropout": 0.4, "mask_scope": "sequence"}, embedding=2),
+}
+
+
+def train(seeds, options=None, model="gato", task=None, together=True, checkpoint=None, **more):
+    """(the trainer, its final state) after 50 steps of the small task."""
+    task = task or small.SumsTask()
+    settings = TrainingSettings(**{**PLAIN, **(options or {}), **more})
+    source = task.open(batch_size=settings.batch_size)
+    models = [build(MODELS[model], source, seed).double() for seed in seeds]
+    trainer = Trainer(
+        task, source, models, seeds, settings,
+        together=together, checkpoint_path=checkpoint, mark="test",
+    )  # fmt: skip
+    return trainer, trainer.run()
+
+
+def weights(trainer, place):
+    """All parameters of one replicate, flat."""
+    return torch.cat([p.detach().flatten() for p in trainer.models[place].parameters()])
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("name", list(OPTIONS))
+def test_replicates_together_are_replicates_alone(name, together):
+    """After 50 steps in float64 each replicate is what it is alone, to 1e-9, whatever the options."""
+    seeds = [3, 0, 7]
+    beside, state = train(seeds, OPTIONS[name], together=together)
+    for place, seed in enumerate(seeds):
+        alone, own = train([seed], OPTIONS[name])
+        torch.testing.assert_close(weights(beside, place), weights(alone, 0), rtol=0, atol=1e-9)
+        mine = state.replicates[place]
+        assert mine.test == pytest.approx(own.replicates[0].test, abs=1e-9)
+        assert (mine.status, mine.best_step) == (
+            own.replicates[0].status,
+            own.replicates[0].best_step,
+        )
+        curves = [p.validation[place] for p in state.points if math.isfinite(p.validation[place])]
+        assert curves == pytest.approx([p.validation[0] for p in own.points], abs=1e-9)
+
+
+@pytest.mark.parametrize("task", ["SumsTask", "WindowsTask"])
+@pytest.mark.parametrize("model", list(MODELS))
+def test_dropout_states_and_lengths_keep_replicates_apart(model, task):
+    """Masks, carried states and padding come from the replicate's own seed."""
+    seeds = [1, 2]
+    beside, state = train(seeds, {}, model, getattr(small, task)())
+    for place, seed in enumerate(seeds):
+        alone, own = train([seed], {}, model, getattr(small, task)())
+        torch.testing.assert_close(weights(beside, place), weights(alone, 0), rtol=0, atol=1e-9)
+        assert state.replicates[place].test == pytest.approx(own.replicates[0].test, abs=1e-9)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_diverging_neighbor_changes_nothing(together):
+    """One replicate meets an infinite target; it is frozen there, the other goes on as if alone."""
+    both, state = train([0, 1], task=small.SumsTask(poison=(1, 17)), together=together)
+    alone, own = train([0])
+    healthy, ill = state.replicates
+    torch.testing.assert_close(weights(both, 0), weights(alone, 0), rtol=0, atol=1e-9)
+    assert ("finished", own.replicates[0].best_step) == (healthy.status, healthy.best_step)
+    assert ("diverged", 16) == (ill.status, ill.last_finite_step)
+    assert math.isfinite(ill.last_finite_loss)
+    assert math.isfinite(ill.test), "it is tested at its best validation before it diverged"
+    assert all(math.isnan(p.validation[1]) for p in state.points if p.step > 17)
+
+
+def test_a_replicate_that_diverges_at_once_ends_the_run():
+    """Nothing was ever validated: no test value, and no endless loop."""
+    _, state = train([1], task=small.SumsTask(poison=(1, 0)))
+    (ill,) = state.replicates
+    assert ("diverged", -1, 1) == (ill.status, ill.last_finite_step, state.step)
+    assert math.isnan(ill.test)
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("options", ["everything", "halving"])
+def test_a_resumed_run_is_an_uninterrupted_one(tmp_path, model, options):
+    """Bit for bit: parameters, curves, ends; windows whose state is carried too."""
+    task = small.WindowsTask() if model != "gato" else small.SumsTask()
+    whole, expected = train([0, 1], OPTIONS[options], model, task)
+    path = tmp_path / "run.checkpoint"
+    settings = TrainingSettings(**{**PLAIN, **OPTIONS[options]})
+    source = task.open(batch_size=settings.batch_size)
+    for stop in (7, 23, None):
+        models = [build(MODELS[model], source, seed).double() for seed in (0, 1)]
+        trainer = Trainer(task, source, models, [0, 1], settings, checkpoint_path=path, mark="test")
+
+        def monitor(state, _, trainer=trainer, stop=stop):
+            if state.step == stop:
+                trainer.save()
+                raise KilledError
+
+        if stop is None:
+            state = trainer.run(monitor)
+        else:
+            with pytest.raises(KilledError):
+                trainer.run(monitor)
+    for place in range(2):
+        assert torch.equal(weights(whole, place), weights(trainer, place))
+    assert [str(p) for p in expected.points] == [str(p) for p in state.points]
+    assert [str(r) for r in expected.replicates] == [str(r) for r in state.replicates]
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    """Its checkpoint says that it has ended; running again returns the same result."""
+    path = tmp_path / "run.checkpoint"
+    _, first = train([0], checkpoint=path)
+    trainer, second = train([0], checkpoint=path)
+    assert str(first.replicates) == str(second.replicates)
+    assert first.step == trainer.run_state.step == 50
+
+
+def test_patience_ends_a_replicate_at_its_own_time():
+    """Each stops after its own evaluations without gain, and keeps its best."""
+    _, state = train([0, 1, 2], {"patience": 2, "learning_rate": 0.5, "examples": None})
+    assert {"stopped"} == {r.status for r in state.replicates}
+    for place, replicate in enumerate(state.replicates):
+        curve = [p.validation[place] for p in state.points if math.isfinite(p.validation[place])]
+        best = min(range(len(curve)), key=curve.__getitem__)
+        assert best == len(curve) - 1 - 2
+        assert replicate.best == curve[best]
+
+
+def test_the_rate_is_halved_when_the_mean_loss_rose():
+    """GATO C.3, recomputed from the losses of every step."""
+    losses, rates = [], []
+    task = small.SumsTask()
+    settings = TrainingSettings(**{**PLAIN, "halve_every": 12, "learning_rate": 0.5})
+    source = task.open(batch_size=4)
+    trainer = Trainer(task, source, [build(MODELS["gato"], source, 0).double()], [0], settings)
+
+    def monitor(state, _):
+        losses.append(state.replicates[0].last_finite_loss)
+        rates.append(trainer.descent.learning_rates[0])
+
+    trainer.run(monitor)
+    means = [sum(losses[k : k + 3]) / 3 for k in range(0, 48, 3)]
+    halvings = sum(after > before for before, after in pairwise(means))
+    assert halvings > 0
+    assert rates[-1] == 0.5 / 2**halvings
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"learning_rate": 0}, "learning_rate: expected a finite number above 0"),
+        ({"clip_norm": math.inf}, "clip_norm: expected a finite number"),
+        ({"batch_size": 0}, "batch_size: expected a whole number of at least 1"),
+        ({"patience": 1.5}, "patience: expected a whole number"),
+        ({"weight_decay": -1}, "weight_decay: expected a finite number of at least 0"),
+        ({"optimizer": "sgd"}, "optimizer: expected adam or radam, got 'sgd'"),
+        ({"dtype": "float16"}, "dtype: expected float32 or float64"),
+        ({"examples": None}, "examples and patience are both None"),
+    ],
+)
+def test_settings_out_of_range_are_refused(change, match):
+    """Each value with what was expected and what was got."""
+    with pytest.raises(StudyError, match=match):
+        TrainingSettings(**{**PLAIN, **change})
+
+
+def test_seeds_must_be_distinct():
+    """Two equal replicates would be counted as two measurements."""
+    with pytest.raises(StudyError, match="all different and at least one"):
+        train([1, 1])
+
+
+def test_a_task_without_epochs_needs_an_interval():
+    """There would be no validation, hence no best and no test."""
+    task = small.SumsTask()
+    source = task.open(batch_size=4)
+    source.steps_per_epoch = None
+    with pytest.raises(StudyError, match="evaluate_every: expected a number of examples"):
+        Trainer(task, source, [build(MODELS["gato"], source, 0)], [0], TrainingSettings(**PLAIN))
