@@ -23,10 +23,6 @@ from properties.core.desideratum import properties
 from properties.core.profile import Profile
 from properties.core.proof import Proof, attempt
 from properties.core.subject import Subject
-from properties.proofs.bounded_state import prove_bounded_state
-from properties.proofs.decoder import prove_decoder
-from properties.proofs.identity import prove_identity
-from properties.proofs.trace import trace_step
 
 BRIEF = Profile("brief", 1, 16, 4, 8, 32, 2, 2, 2)
 SIZES = [(1, 2), (2, 4)]
@@ -47,10 +43,15 @@ def certificate(factory, **options):
 
 def proof_of(factory, key, scope="all-weights", **options):
     """The proof of one property alone, without any search."""
+    return proofs_of(factory, [key], scope, **options)[key]
+
+
+def proofs_of(factory, keys, scope="all-weights", **options):
+    """The proofs of several properties, made from one set of traces as a certificate makes them."""
     context = Context(Subject(factory, **{"sizes": SIZES, **options}), BRIEF, 0)
     context.scope = scope
-    prop = next(p for p in properties() if p.key == key)
-    return attempt(context, key, scope, prop.prove)
+    provers = {p.key: p.prove for p in properties()}
+    return {key: attempt(context, key, scope, provers[key]) for key in keys}
 
 
 # ---- GATO ------------------------------------------------------------------------------------------------
@@ -79,36 +80,33 @@ def test_gato_is_proved_in_all_five_criteria(knobs):
 
 GRID = tuple(
     itertools.product(
-        (1, 2), ("cos", "sin"), ("gamma_both", "gamma_s_raw_r", "gamma_s_only"), ("sigmoid", "tanh"),
-        (0.5, 0.7, -0.7),
+        (1, 2), ("cos", "sin"), ("gamma_both", "gamma_s_raw_r", "gamma_s_only"), ("sigmoid", "tanh")
     )
 )  # fmt: skip
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("layers", "gamma", "readout", "reg", "lam"), GRID)
-def test_the_proofs_of_gato_hold_for_every_knob(layers, gamma, readout, reg, lam):
-    """The provers alone, with the numbers that the cell claims."""
-    cell = cells.get("gato")(
-        2, 4, layers=layers, k=3, gamma=gamma, readout=readout, reg=reg, lam=lam
+@pytest.mark.parametrize(("layers", "gamma", "readout", "reg"), GRID)
+def test_the_proofs_of_gato_hold_for_every_knob(layers, gamma, readout, reg):
+    """Every readout and regularizer, one and two layers: five proofs at the smallest size, no search."""
+    cell = functools.partial(
+        cells.get("gato"), layers=layers, k=3, gamma=gamma, readout=readout, reg=reg
     )
-    declared = cells.describe(cell)
-    trace = trace_step(cell)
-    assert "proved" == prove_identity(cell, (0, 1), trace=trace).status
-    state = prove_bounded_state(
-        cell, ("recurrent",), declared.claim("bounded-state", "all-weights").bound, trace=trace
-    )
-    assert ("proved", 1 / (1 - abs(Fraction(lam)))) == (state.status, state.bound)
-    decoder = prove_decoder(
-        cell,
-        declared.claim("bounded-decoder", "all-weights").bound,
-        (2 * math.pi, 0.1),
-        1.0,
-        step=trace,
-    )
-    assert "proved" == decoder.bounded_decoder.status
-    assert "proved" == decoder.non_saturating.status
-    assert "proved" == decoder.bounded_gradient.status
+    found = proofs_of(cell, CRITERIA, sizes=[(1, 2)])
+    assert {"proved"} == {p.status for p in found.values()}, {
+        key: p.reason for key, p in found.items()
+    }
+    assert 1 / (1 - Fraction(0.7)) == Fraction(found["bounded-state"].evidence["radius"])
+
+
+@pytest.mark.parametrize("lam", [-0.99, -0.7, 0.0, 0.5, 0.99])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("reg", ["sigmoid", "tanh"])
+def test_the_radius_of_gato_is_exact_for_every_contraction(layers, reg, lam):
+    """1/(1 − |λ|) with the double that λ is; readout and γ do not enter the recurrent line."""
+    cell = functools.partial(cells.get("gato"), layers=layers, k=3, reg=reg, lam=lam)
+    proof = proof_of(cell, "bounded-state", sizes=[(1, 2)])
+    assert "proved" == proof.status, proof.reason
+    assert 1 / (1 - abs(Fraction(lam))) == Fraction(proof.evidence["radius"])
 
 
 # ---- the catalogue ---------------------------------------------------------------------------------------
@@ -138,6 +136,33 @@ def test_convex_cells_have_their_exact_radius(name):
     assert float(JANET) == pytest.approx(math.e, rel=1e-15)
 
 
+GATES = [
+    (core, primary, auxiliary)
+    for core in ("lstm", "gru")
+    for primary in ("standard", "chrono", "cumax", "ugi")
+    for auxiliary in ("none", "refine", "master")
+]
+EVERY_SIZE = [["gru"], ["brhn"], ["janet"], ["mogrifier-lstm"], ["gato"], ["gato-2"], *GATES]
+
+
+@pytest.mark.parametrize("case", EVERY_SIZE, ids="-".join)
+def test_the_radius_is_the_same_at_every_proof_size(case):
+    """What a certificate proves it proves at all of its sizes; of the tied gate grid, every combination."""
+    name, *gate = case
+    factory = cells.get(name)
+    if gate:
+        tied = {"tied": True} if name == "lstm" else {}
+        factory = functools.partial(factory, primary=gate[0], auxiliary=gate[1], **tied)
+    sizes = Context(Subject(factory), BRIEF, 0).proof_sizes
+    assert 3 == len(sizes)
+    proof = proof_of(factory, "bounded-state", sizes=None)
+    assert "proved" == proof.status, proof.reason
+    assert [list(s) for s in sizes] == proof.evidence["at_sizes"]
+    assert not proof.evidence["open_at_sizes"]
+    expected = {"janet": JANET, "gato": 1 / (1 - Fraction(0.7)), "gato-2": 1 / (1 - Fraction(0.7))}
+    assert expected.get(name, Fraction(1)) == Fraction(proof.evidence["radius"])
+
+
 IMPOSSIBLE = {
     "rhn": "sigmoid#1 = 1, sigmoid#2 = 1, tanh#1 = 1: |hidden[0]′| = |hidden[0]| + 1",
     "lstm": "sigmoid#1 = 1, sigmoid#2 = 1, tanh#1 = 1: |cell[0]′| = |cell[0]| + 1",
@@ -148,25 +173,33 @@ IMPOSSIBLE = {
 }
 
 
+def impossible(name):
+    """The cell of one name, of RRU with S = 1."""
+    return functools.partial(cells.get("rru"), s_mode="one") if name == "rru" else name
+
+
 @pytest.mark.parametrize("name", IMPOSSIBLE)
 def test_the_corner_that_escapes_is_the_reason(name):
     """Where no proof is possible, the evidence holds the corner, and the reason reads like it."""
-    factory = functools.partial(cells.get("rru"), s_mode="one") if name == "rru" else name
-    proof = proof_of(factory, "bounded-state", sizes=None if name == "sru" else SIZES)
+    proof = proof_of(impossible(name), "bounded-state", sizes=None if name == "sru" else SIZES)
     assert "refuted" == proof.status
     assert IMPOSSIBLE[name] in proof.reason
     assert proof.evidence["corner"] in proof.reason
 
 
-def test_the_reason_is_printed(capsys):
-    """The terminal's view of one cell shows why there is no proof."""
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_the_reason_is_printed(name, capsys):
+    """The terminal's view of one cell shows why there is no proof, as the corner that escapes."""
     import rich.console
 
     from properties.report.matrix import detail
 
-    rich.console.Console(width=160).print(detail(certificate("rhn", only=["bounded-state"])))
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "sigmoid#1 = 1, sigmoid#2 = 1, tanh#1 = 1: |hidden[0]′| = |hidden[0]| + 1" in shown
+    made = certificate(
+        impossible(name), only=["bounded-state"], sizes=None if name == "sru" else SIZES
+    )
+    rich.console.Console(width=240).print(detail(made))
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert IMPOSSIBLE[name] in shown
 
 
 # ---- cells of a user's own -------------------------------------------------------------------------------
