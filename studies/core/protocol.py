@@ -28,13 +28,24 @@ class Setting(NamedTuple):
     source: str
 
 
+class Range(NamedTuple):
+    """What a search drew from: ``low`` to ``high``, uniform or logarithmic; ``whole``: integers only."""
+
+    low: float
+    high: float
+    scale: Literal["uniform", "log"] = "uniform"
+    whole: bool = False
+
+
 @dataclass(frozen=True)
 class Published:
     """One printed number. ``cell``: the paper's system as a registry name (None: not in the catalogue).
 
     ``label``: the row as printed; ``column``: the task or setting of the column; ``metric``: a name of
-    :mod:`studies.core.metric`; ``value``: as printed, inf and NaN included; ``table``: where; ``note``:
-    footnotes.
+    :mod:`studies.core.metric`, or "n_cell_parameters" for a printed count; ``value``: as printed, inf and
+    NaN included, in the metric's unit (0.693 of all is 69.3 percent, and the note says so); ``table``:
+    where; ``note``: footnotes; ``departs``: the settings in which the row or column is not the protocol's
+    own, by key, such as ``cell.s_fraction``.
     """
 
     cell: str | None
@@ -44,6 +55,7 @@ class Published:
     value: float
     table: str
     note: str = ""
+    departs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,10 @@ class Protocol:
     """How one experiment of a paper was run. ``settings`` are the paper's; ``profiles`` replace some of them.
 
     ``task``: registry name; ``title``: the experiment in the paper's words; ``citation``; ``published``: its
-    numbers; ``differs``: per profile, what a reader must know before comparing numbers.
+    numbers; ``differs``: per profile, what a reader must know before comparing numbers; ``main``: whether
+    ``studies run TASK`` takes it, one protocol per task; ``varied``: what the experiment crossed or searched,
+    a tuple of levels or a :class:`Range` per key; ``lacks``: settings of the paper that have no counterpart
+    here yet, so that nobody takes them for kept.
     """
 
     name: str
@@ -62,9 +77,13 @@ class Protocol:
     profiles: Mapping[Profile, Mapping[str, Any]]
     published: tuple[Published, ...] = ()
     differs: Mapping[Profile, str] = field(default_factory=dict)
+    main: bool = True
+    varied: Mapping[str, Setting] = field(default_factory=dict)
+    lacks: Mapping[str, Setting] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for key in [*self.settings, *(key for one in self.profiles.values() for key in one)]:
+        profiled = [key for one in self.profiles.values() for key in one]
+        for key in [*self.settings, *profiled, *self.varied, *self.lacks]:
             group = key.rpartition("/")[2].partition(".")[0]
             if group not in {"task", "model", "training", "cell", "seeds"}:
                 raise ValueError(
@@ -85,15 +104,30 @@ class Protocol:
 
 @functools.cache
 def protocols() -> dict[str, Protocol]:
-    """Every protocol by name: each module of ``studies.protocols`` gives some in ``PROTOCOLS``."""
+    """Every protocol by name: each module of ``studies.protocols`` that has ``PROTOCOLS`` gives those.
+
+    Raises ``ValueError`` for two of one name, or two main ones of one task.
+    """
     package = importlib.import_module("studies.protocols")
     found: dict[str, Protocol] = {}
     for module in pkgutil.iter_modules(package.__path__):
-        for protocol in importlib.import_module(f"studies.protocols.{module.name}").PROTOCOLS:
-            if protocol.name in found:
-                raise ValueError(f"two protocols are called {protocol.name!r}: rename one")
-            found[protocol.name] = protocol
+        entries = importlib.import_module(f"studies.protocols.{module.name}")
+        for protocol in getattr(entries, "PROTOCOLS", ()):
+            enter(protocol, found)
     return dict(sorted(found.items()))
+
+
+def enter(protocol: Protocol, found: dict[str, Protocol]) -> None:
+    """Add ``protocol`` to ``found``; raises ``ValueError`` for a name or a main task that is taken."""
+    if protocol.name in found:
+        raise ValueError(f"two protocols are called {protocol.name!r}: rename one")
+    rivals = [one.name for one in found.values() if one.main and one.task == protocol.task]
+    if protocol.main and rivals:
+        raise ValueError(
+            f"the task {protocol.task} has two main protocols, {rivals[0]} and {protocol.name}: give one of "
+            "them main=False"
+        )
+    found[protocol.name] = protocol
 
 
 def get_protocol(name: str) -> Protocol:
@@ -107,7 +141,7 @@ def get_protocol(name: str) -> Protocol:
 
 
 def protocol_of(task: str) -> Protocol:
-    """The protocol that ``studies run TASK`` takes: the one named like the task's paper experiment first.
+    """The protocol that ``studies run TASK`` takes: the task's main one, else the first by name.
 
     Raises :class:`StudyError` where no protocol speaks of the task.
     """
@@ -117,4 +151,4 @@ def protocol_of(task: str) -> Protocol:
             f"no protocol speaks of the task {task!r}: add one in studies/protocols, or name one of "
             f"{', '.join(protocols())} with --protocol"
         )
-    return fitting[0]
+    return next((one for one in fitting if one.main), fitting[0])
