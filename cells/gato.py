@@ -76,9 +76,8 @@ class UnitNetworks(nn.Module):
     def forward(self, x: Tensor, r: Tensor) -> Tensor:
         """``x`` (\\*batch, D), ``r`` (\\*batch, units) to (\\*batch, units)."""
         inputs = F.linear(x, self.weight_ih.flatten(0, 1), self.bias_ih.flatten())
-        hidden = F.relu(
-            inputs.unflatten(-1, self.weight_hh.shape) + self.weight_hh * r.unsqueeze(-1)
-        )
+        inputs = inputs.unflatten(-1, self.weight_hh.shape)
+        hidden = F.relu(torch.addcmul(inputs, self.weight_hh, r.unsqueeze(-1)))
         return (hidden * self.weight_out).sum(-1) + self.bias_out
 
 

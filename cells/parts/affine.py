@@ -73,8 +73,11 @@ class Affine(nn.Module):
         """U h, for a U of one or more blocks as :meth:`state_weight` gives it."""
         if not self.diagonal:
             return F.linear(h, weight)
-        blocks = weight.shape[0] // h.shape[-1] if h.shape[-1] else 1
-        return weight * (h if blocks == 1 else h.repeat(*(1,) * (h.dim() - 1), blocks))
+        width = h.shape[-1]
+        if weight.shape[0] == width:
+            return weight * h
+        # broadcast over the blocks, since a repeated h would be copied at every step
+        return (weight.unflatten(0, (-1, width)) * h.unsqueeze(-2)).flatten(-2)
 
     def split(self, values: Tensor, first: int = 0, last: int | None = None) -> tuple[Tensor, ...]:
         """``values`` of the blocks from ``first`` up to ``last``, as one tensor per block."""
