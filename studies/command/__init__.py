@@ -34,8 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         typer.echo(f"error: {error}", err=True)
         return 2
     except (typer.Abort, KeyboardInterrupt):
-        typer.echo("stopped; the same command goes on from the last checkpoint", err=True)
-        return _INTERRUPTED
+        status = _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the status must not be that of a verdict
         show = getattr(error, "show", None)
         if show is None:
@@ -44,4 +43,6 @@ def main(arguments: Sequence[str]) -> int:
         else:
             show()  # a usage error of the argument parser
         return 2
+    if status == _INTERRUPTED:
+        typer.echo("stopped; with --out, the same command goes on from its checkpoint", err=True)
     return status if isinstance(status, int) else 0

@@ -159,7 +159,7 @@ def _model(
 ) -> ModelSettings:
     values = dict(values)
     budget = values.pop("parameters", None)
-    if budget is not None and "hidden_size" not in values:
+    if budget is not None and values.get("hidden_size") is None:
         width = values.get("embedding")
         if width is None:
             raise StudyError(
@@ -172,7 +172,7 @@ def _model(
             )
         except ValueError as error:
             raise StudyError(f"model.parameters: {error}") from error
-    if "hidden_size" not in values:
+    if values.get("hidden_size") is None:
         raise StudyError("model.hidden_size: expected a width, got none: give one with --set")
     return ModelSettings(cell=cell, knobs=dict(knobs), **values)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ def load(path: Path, mark: str) -> dict[str, Any] | None:
         return None
     try:
         content = torch.load(path, weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:
         raise StudyError(
             f"{path} is no checkpoint ({error}): expected a file that a run of this command wrote; move it "
             "away to start anew"
