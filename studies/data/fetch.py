@@ -62,7 +62,7 @@ def _download(file: DataFile, home: Path, progress: Progress | None) -> None:
         with tempfile.TemporaryDirectory(dir=home, prefix=".fetch-") as folder, _quiet():
             got = pooch.retrieve(
                 url=file.url,
-                known_hash=None if file.sha256 is None else f"sha256:{file.sha256}",
+                known_hash=file.sha256,
                 fname=file.name,
                 path=folder,
                 downloader=pooch.HTTPDownloader(

@@ -124,8 +124,8 @@ def mimic3(sizes: tuple[int, int, int] = SIZES) -> Corpus[Mimic3]:
         (path,) = paths.values()
         try:
             with np.load(path, allow_pickle=False) as held:
-                arrays = {name: held[name] for name in held.files}
-        except (*DAMAGED, ValueError, AttributeError) as error:
+                arrays = {name: np.asarray(held[name]) for name in held.files}
+        except (*DAMAGED, TypeError, ValueError) as error:
             raise WrongFileError(
                 f"{path}: expected an .npz of plain arrays, it cannot be read ({error}); make it anew"
             ) from error
