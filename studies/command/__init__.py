@@ -9,6 +9,7 @@ import typer
 
 from studies.command.catalogue import command as list_command
 from studies.command.data import app as data_app
+from studies.command.report import command as report_command
 from studies.command.run import command as run_command
 from studies.core.errors import StudyError
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command("list")(list_command)
 app.add_typer(data_app, name="data")
 app.command("run")(run_command)
+app.command("report")(report_command)
 _INTERRUPTED = 130
 
 
