@@ -20,6 +20,7 @@ from studies.data.errors import MissingFileError, WrongFileError
 from tests.studies.tiny_corpora import ORIGIN, TERMS, of_files, place, plain, sha256
 
 pytestmark = pytest.mark.usefixtures("empty_cache")
+LONG = bytes(3 << 20)
 WORDS = b"no it was n't black monday\n" * 3
 
 
@@ -158,6 +159,20 @@ def test_a_known_size_inside_has_to_agree(tmp_path):
     assert "present" == verify.require(corpus, tmp_path)["words.gz"].status
     place(tmp_path, corpus, {"words.gz": gzip.compress(WORDS * 2)})
     with pytest.raises(WrongFileError, match=r"inside are 162 bytes, .* expected 81 bytes"):
+        verify.require(corpus, tmp_path)
+
+
+@pytest.mark.parametrize("known", [{"unpacked_sha256": sha256(LONG)}, {"unpacked_size": len(LONG)}])
+def test_an_archive_damaged_at_its_very_end(tmp_path, known):
+    """Though everything inside can still be read, the archive is not whole, and no reader would take it."""
+    corpus = of_files(plain(b"", "words.gz", size=None, sha256=None, **known))
+    packed = bytearray(gzip.compress(LONG))
+    place(tmp_path, corpus, {"words.gz": packed})
+    assert verify.require(corpus, tmp_path)
+    packed[-8] ^= 1  # in the checksum that ends a gzip file
+    place(tmp_path, corpus, {"words.gz": packed})
+    os.utime(tmp_path / "tiny" / "words.gz", ns=(1, 1))
+    with pytest.raises(WrongFileError, match=r"it cannot be unpacked \(CRC check failed"):
         verify.require(corpus, tmp_path)
 
 
