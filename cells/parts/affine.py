@@ -77,7 +77,8 @@ class Affine(nn.Module):
         if weight.shape[0] == width:
             return weight * h
         # broadcast over the blocks, since a repeated h would be copied at every step
-        return (weight.unflatten(0, (-1, width)) * h.unsqueeze(-2)).flatten(-2)
+        products: Tensor = weight.unflatten(0, (-1, width)) * h.unsqueeze(-2)
+        return products.flatten(-2)
 
     def split(self, values: Tensor, first: int = 0, last: int | None = None) -> tuple[Tensor, ...]:
         """``values`` of the blocks from ``first`` up to ``last``, as one tensor per block."""
