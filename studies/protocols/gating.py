@@ -80,11 +80,11 @@ def _protocol(
     )
 
 
-def _mnist(name: str, title: str, permutation: Setting) -> Protocol:
+def _mnist(name: str, title: str, task: str, permutation: Setting) -> Protocol:
     return _protocol(
         name,
         title,
-        "mnist-pixels",
+        task,
         {
             "task.permutation": permutation,
             "model.hidden_size": Setting(1024, _CODE),
@@ -120,6 +120,8 @@ PROTOCOLS = (
             "task.length": Setting(10, _CODE),
             "task.blanks": Setting(480, f"{_CODE}: time lag"),
             "task.symbols": Setting(8, _CODE),
+            "task.loss_over": Setting("copied", f"{_CODE}: the loss of the last ten outputs"),
+            "task.recall": Setting("blanks", f"{_CODE}: no token of the answer is read"),
             "task.held_out": Setting(
                 1000, "assumed: the configurations score the training batches"
             ),
@@ -144,7 +146,7 @@ PROTOCOLS = (
         },
         (
             "5 tokens over 30 blanks instead of 10 over 480, width 128 instead of 256, 64,000 examples",
-            "no mark asks for the copy, where the configurations give one at every step of the answer",
+            "no mark asks for the copy, where the configurations read one at every step of the answer",
         ),
     ),
     _protocol(
@@ -179,10 +181,11 @@ PROTOCOLS = (
             "the two marks fall into one half each",
         ),
     ),
-    _mnist("gating-mnist", "Sequential MNIST", Setting("none", _CODE)),
+    _mnist("gating-mnist", "Sequential MNIST", "mnist-pixels", Setting("none", _CODE)),
     _mnist(
         "gating-mnist-permuted",
         "Permuted MNIST",
+        "permuted-mnist-pixels",
         Setting("bit-reversal", "HazyResearch/hippo-code, by authors of the paper"),
     ),
 )

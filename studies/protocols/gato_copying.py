@@ -44,6 +44,12 @@ PROTOCOLS = (
             "task.blanks": Setting(100, "section 5.2"),
             "task.symbols": Setting(10, "section 5.2: tokens 1 to 10"),
             "task.held_out": Setting(1000, "section 5.2"),
+            "task.loss_over": Setting(
+                "copied", 'assumed: section 5.2 says that "the model must predict the second A"'
+            ),
+            "task.recall": Setting(
+                "tokens", 'assumed: section 5.2 says that "sequences of the form ABA" are modeled'
+            ),
             "model.hidden_size": Setting(1024, "section 5.2"),
             "model.layers": Setting(1, "section 5.2"),
             "model.embedding": Setting(

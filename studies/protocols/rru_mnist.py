@@ -20,7 +20,7 @@ from studies.protocols.rru_settings import (
     results,
 )
 
-_SETTINGS = {
+_PIXELS = {
     **COMMON,
     **clipping(5.0, "MNIST"),
     "task.permutation": Setting("none", "section 4.1: Sequential MNIST"),
@@ -34,13 +34,16 @@ _SETTINGS = {
     "mogrifier-lstm/cell.rounds": Setting(6, "table 5"),
     "mogrifier-lstm/cell.rank": Setting(
         0,
-        "assumed: full matrices; table 5 prints 50, the cell takes no rank above the width of what it reads",
+        "assumed: full matrices; table 5 prints 50; the cell takes no rank above the width of what it reads",
     ),
     **each("training.learning_rate", (1e-3, 1e-3, 1e-4, 5e-5), "table 6"),
     **dropout((0.7, 0.7, 0.7), "table 6"),
     "training.batch_size": Setting(64, "table 5"),
     "training.patience": Setting(5, "table 5"),
 }
+_PERMUTED = Setting(
+    "rru", "the authors' code permutes all pixels; section 4.1 says those of each row"
+)
 _LACKS = lacking(0.5, "table 6")
 _PAPER = f"{PAPER_DIFFERS} and modulates by full matrices instead of rank 50; {LAST_STATE_DIFFERS}"
 _PIXELS_SMOKE = SMOKE | {"mogrifier-lstm/cell.rank": 0}
@@ -55,13 +58,39 @@ _PIXELS_DIFFERS = (
     "accuracy"
 )
 
+
+def _rows(task: str, title: str, permutation: Setting) -> Protocol:
+    easier = "28 steps of 28 pixels instead of 784 of one, an easier task"
+    rank = Setting(
+        28, "assumed: as much of table 5's 50 as the cell takes where 28 pixels are read"
+    )
+    return Protocol(
+        name=f"rru-{task}",
+        title=f"{title}, 28 pixels a step (not an experiment of the paper)",
+        citation=CITATION,
+        task=task,
+        settings=_PIXELS | {"task.permutation": permutation, "mogrifier-lstm/cell.rank": rank},
+        lacks=_LACKS,
+        profiles={
+            "smoke": SMOKE,
+            "laptop": LAPTOP | {"training.examples": 150_000, "training.evaluate_every": 50_000},
+            "paper": {},
+        },
+        differs={
+            "smoke": SMOKE_DIFFERS,
+            "laptop": f"{easier}; {LAPTOP_DIFFERS}; at most three epochs",
+            "paper": f"{easier}; {PAPER_DIFFERS}; {LAST_STATE_DIFFERS}",
+        },
+    )
+
+
 PROTOCOLS = (
     Protocol(
         name="rru-mnist",
         title="Sequential MNIST",
         citation=CITATION,
         task="mnist-pixels",
-        settings=_SETTINGS,
+        settings=_PIXELS,
         lacks=_LACKS,
         profiles={"smoke": _PIXELS_SMOKE, "laptop": _PIXELS_LAPTOP, "paper": {}},
         published=(
@@ -79,41 +108,13 @@ PROTOCOLS = (
         name="rru-mnist-permuted",
         title="Permuted MNIST",
         citation=CITATION,
-        task="mnist-pixels",
-        settings=_SETTINGS
-        | {
-            "task.permutation": Setting(
-                "rru", "the authors' code permutes all pixels; section 4.1 says those of each row"
-            )
-        },
+        task="permuted-mnist-pixels",
+        settings=_PIXELS | {"task.permutation": _PERMUTED},
         lacks=_LACKS,
         profiles={"smoke": _PIXELS_SMOKE, "laptop": _PIXELS_LAPTOP, "paper": {}},
         published=results("Permuted MNIST", "accuracy", (97.67, 98.68, 97.39, 97.81), "not tuned"),
         differs={"smoke": SMOKE_DIFFERS, "laptop": _PIXELS_DIFFERS, "paper": _PAPER},
-        main=False,
     ),
-    Protocol(
-        name="rru-mnist-rows",
-        title="Sequential MNIST, one row of 28 pixels a step (not an experiment of the paper)",
-        citation=CITATION,
-        task="mnist-rows",
-        settings={key: setting for key, setting in _SETTINGS.items() if key != "task.permutation"}
-        | {
-            "mogrifier-lstm/cell.rank": Setting(
-                28, "assumed: as much of table 5's 50 as a row allows"
-            )
-        },
-        lacks=_LACKS,
-        profiles={
-            "smoke": SMOKE,
-            "laptop": LAPTOP | {"training.examples": 150_000, "training.evaluate_every": 50_000},
-            "paper": {},
-        },
-        differs={
-            "smoke": SMOKE_DIFFERS,
-            "laptop": f"28 steps of 28 pixels instead of 784 of one, an easier task; {LAPTOP_DIFFERS}; at "
-            "most three epochs",
-            "paper": f"28 steps of 28 pixels instead of 784 of one, an easier task; {PAPER_DIFFERS}",
-        },
-    ),
+    _rows("mnist-rows", "Sequential MNIST", _PIXELS["task.permutation"]),
+    _rows("permuted-mnist-rows", "Permuted MNIST", _PERMUTED),
 )

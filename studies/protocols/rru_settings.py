@@ -79,8 +79,9 @@ def clipping(multiplier: float, what: str) -> dict[str, Setting]:
 
 
 def each(key: str, values: Sequence[Any], source: str) -> dict[str, Setting]:
-    """One value for each of the four systems, in the order of the tables."""
-    return {
+    """One value for each of the four systems, in the order of the tables; RRU's for cells of other papers."""
+    others = Setting(values[0], "assumed: RRU's value, for a cell that the paper does not have")
+    return {key: others} | {
         f"{cell}/{key}": Setting(value, source) for cell, value in zip(SYSTEMS, values, strict=True)
     }
 
