@@ -1,0 +1,1 @@
+"""What the tasks are made of: the order of examples, padding, streams and windows of text, options."""
