@@ -1,11 +1,11 @@
-"""Writing a file whole or not at all: under a temporary name in the same folder, then renamed."""
+"""Writing a file of bytes whole or not at all, where a failure is the caller's to explain."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
+from functools import partial
 from pathlib import Path
+
+from studies.core.atomic import replaced
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -14,19 +14,4 @@ def write_bytes(path: Path, content: bytes) -> None:
     A reader sees the old file or the new one, never a part. Raises ``OSError``; the old file is then
     untouched and no temporary file stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary: str | None = None
-    try:
-        descriptor, temporary = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name[:64]}.", suffix=".tmp"
-        )
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105 - one system call, and the one that tests interrupt
-        temporary = None
-    finally:
-        if temporary is not None:  # also after an interruption
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
+    replaced(path, partial(Path.write_bytes, data=content))
