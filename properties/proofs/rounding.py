@@ -114,7 +114,9 @@ class Rounding:
         """
         count = len(lows) + 2
         unit = self.unit + 2.0**-52
-        error = count * unit / (1 - count * unit)
+        share = count * unit
+        # where there are so many terms that their roundings may add up to the sum itself, any number
+        error = share / (1 - share) if share < 1 else math.inf
         low, high = _total(lows), _total(highs)
         low = low - _total([t.abs() for t in lows]) * error - count * self.floor
         high = high + _total([t.abs() for t in highs]) * error + count * self.floor

@@ -48,6 +48,7 @@ ONE = {
         a @ torch.tensor([[1.0, 0, 0, 0], [0, 0, 2, 0], [0, 1, 0, 0], [0, 1, 0, 1]]).to(a)
     ),
     "sum": lambda a: a.sum(-1, keepdim=True).expand_as(a),
+    "total": lambda a: a.sum().expand_as(a),
     "pairs": lambda a: a.unflatten(-1, (2, 2)).sum(-2).repeat(*(1,) * (a.dim() - 1), 2),
     "mean": lambda a: a - a.mean(-1, keepdim=True),
     "cumulative": lambda a: a.cumsum(-1),

@@ -334,3 +334,17 @@ def test_an_undecided_branch_holds_both_sides():
     gamma = scalar_map(lambda h: torch.where(h > 0, h, -2 * h))
     found = balls.evaluate(gamma.arena, gamma.value, gamma.leaf, arb(0, 1))
     assert all(found.contains(v) for v in (-1, 0, 1, 2))
+
+
+@pytest.mark.parametrize("value", [1e-300, 0.5, 1.0, 3.0])
+def test_the_sign_of_what_is_not_zero_is_known(value):
+    """One ball on either side, zero at zero, everything between −1 and 1 around it."""
+    arena = Expressions()
+    leaf = arena.leaf("state", "h", 0)
+    place = arena.apply("sign", leaf)
+    for sign in (-1, 1):
+        assert balls.evaluate(arena, place, leaf, arb(sign * value)) == sign
+    assert balls.evaluate(arena, place, leaf, arb(0)) == 0
+    around = balls.evaluate(arena, place, leaf, arb(0, value))
+    assert around.contains(arb(1))
+    assert around.contains(arb(-1))

@@ -424,3 +424,52 @@ def test_enumeration_decides_what_intervals_cannot(name, dtype):
     found = rounded_radius(lowered.arena, new, old, dtype, [1.0])
     assert ("enumeration", 1.0) == (found.method, found.radius)
     assert rounded_radius(lowered.arena, new, old, torch.float32, [1.0]).radius is None
+
+
+# ---- sums in an unknown order ------------------------------------------------------------------------
+
+
+def summed(terms, dtype, pairwise):
+    """The sum of numbers of ``dtype``, rounded at every addition, one after another or in pairs."""
+    terms = [t.to(dtype) for t in terms]
+    while len(terms) > 1:
+        head = terms[0] + terms[1]
+        terms = [*terms[2:], head] if pairwise else [head, *terms[2:]]
+    return terms[0].double()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(SEEDS, st.sampled_from((1e-6, 1.0, 30.0)), st.integers(1, 120), st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_a_sum_lies_within_its_spread_in_every_order(dtype, seed, scale, count, pairwise):
+    """Terms of either sign, shuffled, one by one or in pairs: the ends hold what any order gives."""
+    generator = torch.Generator().manual_seed(seed)
+    terms = (torch.randn(count, generator=generator) * scale).to(dtype)
+    order = terms[torch.randperm(count, generator=generator)]
+    exact = list(terms.double())
+    low, high = Rounding(dtype).spread(exact, exact)
+    assert low <= summed(order, dtype, pairwise) <= high
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_spread_holds_what_ties_swallow(dtype):
+    """Half a unit in the last place, added to 1 again and again, is rounded away every time."""
+    half = torch.finfo(dtype).eps / 2
+    for count in (2, 64, 128) if dtype in (torch.bfloat16, torch.float16) else (2, 64):
+        terms = [torch.tensor(v, dtype=torch.float64) for v in [1.0, *[half] * (count - 1)]]
+        low, high = Rounding(dtype).spread(terms, terms)
+        assert 1.0 == summed(terms, dtype, pairwise=False)
+        assert low <= 1.0
+        assert high >= 1.0 + (count - 1) * half
+
+
+@pytest.mark.parametrize(("dtype", "count"), [(torch.bfloat16, 254), (torch.float16, 2046)])
+def test_a_sum_of_too_many_terms_may_be_any_number(dtype, count):
+    """From there on the usual bound of a sum's error has a denominator that is not positive."""
+    one = torch.ones((), dtype=torch.float64)
+    for terms in ([one] * count, [one] * (2 * count)):
+        assert (-math.inf, math.inf) == Rounding(dtype).spread(terms, terms)
+    fewer = [one] * (count // 2)
+    low, high = Rounding(dtype).spread(fewer, fewer)
+    assert math.isfinite(low)
+    assert low <= summed(fewer, dtype, pairwise=False) <= high
