@@ -101,11 +101,11 @@ def _mnist(name: str, title: str, task: str, permutation: Setting) -> Protocol:
             "model.hidden_size": 128,
             "model.decoder_hidden": None,
             "training.batch_size": 64,
-            "training.examples": 25_600,
+            "training.examples": 12_800,
             "training.evaluate_every": 12_800,
         },
         (
-            "width 128 instead of 1024, a linear decoder, 25,600 images, too few for a good accuracy",
+            "width 128 instead of 1024, a linear decoder, 12,800 images, too few for a good accuracy",
             "the decoder reads the last state, where the configurations' one reads all of them",
         ),
     )

@@ -87,7 +87,7 @@ PROTOCOLS = (
                 "model.hidden_size": 256,
                 "model.decoder_hidden": 128,
                 "gato-2/cell.k": 16,
-                "training.examples": 64_000,
+                "training.examples": 38_400,
                 "training.evaluate_every": 6_400,
             },
             "paper": {},
@@ -96,7 +96,7 @@ PROTOCOLS = (
         differs={
             "smoke": "a run of seconds that shows the machinery, no result",
             "laptop": "5 tokens over 20 blanks instead of 20 over 100, J = 128 instead of 512, k = 16 "
-            "instead of 32, 64,000 examples instead of a million",
+            "instead of 32, 38,400 examples instead of a million",
             "paper": "an embedding of 5, which the printed counts need, where the text says 4",
         },
     ),

@@ -66,6 +66,10 @@ PROTOCOLS = (
         settings={
             **TRAINING,
             **BASELINES,
+            "task.window": Setting(70, "appendix C.7"),
+            "task.window_lengths": Setting("merity", "appendix C.7: around 70 and 35"),
+            "task.validation_streams": Setting(10, "assumed: as in the code of Merity et al."),
+            "task.test_streams": Setting(1, "assumed: as in the code of Merity et al."),
             "model.hidden_size": Setting(1300, "section 5.5"),
             "model.layers": Setting(1, "assumed: section 5.5 does not speak of stacking"),
             "model.embedding": Setting(650, "section 5.5"),
@@ -92,6 +96,9 @@ PROTOCOLS = (
         },
         profiles={
             "smoke": {
+                "task.train_limit": 20_000,
+                "task.evaluation_limit": 2_000,
+                "task.test_streams": 10,
                 "model.hidden_size": 16,
                 "model.embedding": 8,
                 "training.examples": 100,
@@ -99,6 +106,7 @@ PROTOCOLS = (
                 "seeds": 1,
             },
             "laptop": {
+                "task.test_streams": 10,
                 "model.hidden_size": 128,
                 "model.embedding": 64,
                 "training.learning_rate": 3e-3,
@@ -111,7 +119,7 @@ PROTOCOLS = (
         differs={
             "smoke": "a run of a few steps that shows the machinery, no result",
             "laptop": "hidden width 128 instead of 1300, embedding 64 instead of 650, learning rate 3e-3 "
-            "instead of 1e-4, less than half an epoch",
+            "instead of 1e-4, less than half an epoch, the test split in 10 streams instead of 1",
             "paper": "the length of training is assumed; the memory is kept modulo 2π",
         },
     ),

@@ -30,6 +30,7 @@ PROTOCOLS = (
             **clipping(5.0, "sentiment analysis"),
             "task.length": Setting(512, "table 5: context size; section 4.1 says 500"),
             "task.vocabulary": Setting(10_000, "section 4.1"),
+            "task.smoothing": Setting(0.1, "the authors' code: label smoothing"),
             "model.parameters": Setting(20_000_000, "table 5"),
             "model.layers": Setting(2, "table 5"),
             "model.embedding": Setting(64, "table 5"),
@@ -46,7 +47,13 @@ PROTOCOLS = (
         },
         lacks=lacking(0.5, "table 6"),
         profiles={
-            "smoke": SMOKE | {"task.length": 20, "task.vocabulary": 500, "model.embedding": 8},
+            "smoke": SMOKE
+            | {
+                "task.length": 20,
+                "task.vocabulary": 500,
+                "task.evaluation_limit": 100,
+                "model.embedding": 8,
+            },
             "laptop": LAPTOP
             | {
                 "task.length": 200,

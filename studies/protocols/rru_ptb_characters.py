@@ -20,6 +20,19 @@ from studies.protocols.rru_settings import (
     results,
 )
 
+CHARACTERS_SMOKE = SMOKE | {
+    "task.window": 32,
+    "task.train_limit": 20_000,
+    "task.evaluation_limit": 5_000,
+    "model.embedding": 8,
+}
+CHARACTERS_LAPTOP = LAPTOP | {
+    "task.window": 128,
+    "training.batch_size": 32,
+    "training.examples": 19_200,
+    "training.evaluate_every": 9_600,
+}
+CHARACTERS_DIFFERS = f"{LAPTOP_DIFFERS}; windows of 128, batches of 32, at most 19,200 windows"
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 _MAIN = Protocol(
@@ -31,6 +44,9 @@ _MAIN = Protocol(
         **COMMON,
         **clipping(10.0, "language modeling"),
         "task.window": Setting(512, "appendix A.1: context size"),
+        "task.reading": Setting(
+            "rru", "section 4.1: the state is passed on, or zeros in 10 % of cases"
+        ),
         "model.parameters": Setting(24_000_000, "appendix A.1"),
         "model.layers": Setting(2, "appendix A.1"),
         "model.embedding": Setting(16, "appendix A.1"),
@@ -51,14 +67,8 @@ _MAIN = Protocol(
     varied=dropout([RATES] * 3, "appendix A.1"),
     lacks=lacking(0.5, "caption of figure 7"),
     profiles={
-        "smoke": SMOKE | {"task.window": 32, "model.embedding": 8},
-        "laptop": LAPTOP
-        | {
-            "task.window": 128,
-            "training.batch_size": 32,
-            "training.examples": 19_200,
-            "training.evaluate_every": 9_600,
-        },
+        "smoke": CHARACTERS_SMOKE,
+        "laptop": CHARACTERS_LAPTOP,
         "paper": {},
     },
     published=(
@@ -78,7 +88,7 @@ _MAIN = Protocol(
     ),
     differs={
         "smoke": SMOKE_DIFFERS,
-        "laptop": f"{LAPTOP_DIFFERS}; windows of 128, batches of 32, at most 19,200 windows",
+        "laptop": CHARACTERS_DIFFERS,
         "paper": f"{PAPER_DIFFERS}; its rank is 16, not 24; one dropout rate a cell, the printed best of ten",
     },
 )

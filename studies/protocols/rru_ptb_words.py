@@ -32,7 +32,11 @@ WORDS = {
     "training.patience": Setting(7, "appendix A.1"),
 }
 
-WORDS_SMOKE = SMOKE | {"model.embedding": 8}
+WORDS_SMOKE = SMOKE | {
+    "task.train_limit": 20_000,
+    "task.evaluation_limit": 2_000,
+    "model.embedding": 8,
+}
 WORDS_LAPTOP = LAPTOP | {
     "training.batch_size": 32,
     "training.examples": 8_000,
