@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from studies.core.protocol import Published, Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 CITATION = "Zakovskis et al.: Gates are not what you need in RNNs (Residual Recurrent Unit, RRU)"
 SYSTEMS = {"rru": "RRU", "gru": "GRU", "lstm": "LSTM", "mogrifier-lstm": "Mogrifier LSTM"}
@@ -30,7 +30,7 @@ COMMON = {
     "mogrifier-lstm/cell.forget_bias": Setting(0.0, f"{_CODE}: none is passed"),
 }
 
-SMOKE: Mapping[str, Any] = {
+SMOKE: dict[str, Any] = {
     "model.hidden_size": 16,
     "model.layers": 1,
     "rru/cell.output_size": 8,
@@ -44,7 +44,7 @@ SMOKE: Mapping[str, Any] = {
     "seeds": 2,
 }
 
-LAPTOP: Mapping[str, Any] = {
+LAPTOP: dict[str, Any] = {
     "model.hidden_size": 128,
     "model.layers": 1,
     "rru/cell.output_size": 64,
