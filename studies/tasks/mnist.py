@@ -62,7 +62,8 @@ class Mnist(Task):
     Pixels are divided by 255 and not standardized, and the last 10,000 training images are the validation
     split, both as in the RRU paper's code. ``permutation``: "none", "rru", "bit-reversal" or "92916", see
     :func:`permutation`; always of all 784 pixels, also where rows are read. ``train_limit``: the first
-    so many of the 50,000 training images. Raises ``ValueError`` for others.
+    so many of the 50,000 training images; ``evaluation_limit``: of each held-out split. Raises ``ValueError``
+    for others.
     """
 
     paper: ClassVar[str] = "RRU section 4.1 (after Le et al. 2015)"
@@ -72,13 +73,16 @@ class Mnist(Task):
     loss = staticmethod(cross_entropy)
 
     def __init__(
-        self, permutation: str | int | None = "none", train_limit: int | None = None
+        self,
+        permutation: str | int | None = "none",
+        train_limit: int | None = None,
+        evaluation_limit: int | None = None,
     ) -> None:
         # a command line reads 92916 as a number and none as None
         self.permutation = "none" if permutation is None else str(permutation)
         one_of(PERMUTATIONS, permutation=self.permutation)
-        at_least_or_none(1, train_limit=train_limit)
-        self.train_limit = train_limit
+        at_least_or_none(1, train_limit=train_limit, evaluation_limit=evaluation_limit)
+        self.train_limit, self.evaluation_limit = train_limit, evaluation_limit
 
     def open(self, *, batch_size: int, folder: Path | None = None) -> ExampleSource:
         """Read the corpus and permute every image once."""
@@ -91,12 +95,14 @@ class Mnist(Task):
         digits = data.train_labels
         held_out = min(HELD_OUT, len(images) // 2)
         train = slice(0, len(images) - held_out)
-        limited = slice(0, self.train_limit)
+        limited, evaluated = slice(0, self.train_limit), slice(0, self.evaluation_limit)
         return ExampleSource(
             Images(images[train][limited], digits[train][limited]),
             {
-                "validation": Images(images[train.stop :], digits[train.stop :]),
-                "test": Images(test_images, data.test_labels),
+                "validation": Images(
+                    images[train.stop :][evaluated], digits[train.stop :][evaluated]
+                ),
+                "test": Images(test_images[evaluated], data.test_labels[evaluated]),
             },
             reads=Features(self.features),
             output_size=10,

@@ -124,15 +124,18 @@ def test_a_permutation_may_come_from_a_command_line():
     assert task_options("mnist-pixels")["permutation"] == "none"
 
 
-def test_a_limit_keeps_the_first_images():
-    """Of training; evaluation is whole."""
+def test_limits_keep_the_first_images():
+    """Of training, and of both held-out splits."""
     corpus = images(0)
-    _, source = opened(corpus, 4, train_limit=5)
+    _, source = opened(corpus, 4, train_limit=5, evaluation_limit=3)
     seen = [
         flat(source.training(0, step), np.arange(784)) for step in range(source.steps_per_epoch)
     ]
     assert {one.tobytes() for one in corpus.train_images[:5]} == {i for b in seen for i, _ in b}
-    assert sum(len(b.targets) for b in source.evaluation("validation")) == 11
+    held = {"validation": corpus.train_images[12:15], "test": corpus.test_images[:3]}
+    for split, first in held.items():
+        found = {i for b in source.evaluation(split) for i, _ in flat(b, np.arange(784))}
+        assert {one.tobytes() for one in first} == found
 
 
 def test_ignorance_is_the_majority_digit():
