@@ -254,3 +254,19 @@ def test_a_quotient_by_a_known_number_is_exact():
     assert {Fraction(1, 4)} == set(quarter.terms.values())
     abstraction.polynomial(arena.apply("div", h, arena.literal(0.0)))
     assert ["div(h[0], 0): a quotient by a number that may be zero"] == abstraction.obstacles
+
+
+@pytest.mark.parametrize("order", [("min", "max"), ("max", "min")])
+@pytest.mark.parametrize("other", ["zero", "sine"])
+def test_the_lesser_and_the_greater_are_two_variables(order, other):
+    """min(t, q) and max(t, q) of the same operands differ, whichever is met first."""
+    arena = Expressions()
+    x = arena.leaf("input", "x", 0)
+    t = arena.apply("tanh", x)
+    q = arena.literal(0.0) if other == "zero" else arena.apply("sin", x)
+    abstraction = Abstraction(arena, ())
+    found = {op: abstraction.polynomial(arena.apply(op, t, q)) for op in order}
+    assert found["min"] != found["max"]
+    lesser, greater = abstraction.range(found["min"]), abstraction.range(found["max"])
+    least, most = (0, 0) if other == "zero" else (1, -1)
+    assert (-1, least, most, 1) == (lesser.low, lesser.high, greater.low, greater.high)

@@ -47,6 +47,12 @@ ONE = {
     "known-matrix": lambda a: (
         a @ torch.tensor([[1.0, 0, 0, 0], [0, 0, 2, 0], [0, 1, 0, 0], [0, 1, 0, 1]]).to(a)
     ),
+    "matrix-on-the-right": lambda a: (
+        a.unflatten(-1, (2, 2)) @ torch.tensor([[1.0, 2.0], [0.0, 0.5]]).to(a)
+    ).flatten(-2),
+    "matrices": lambda a: torch.bmm(
+        a.reshape(2, 1, 2), torch.tensor([[[1.0, 2.0], [0.0, 1.0]], [[0, 1.0], [4.0, 0]]]).to(a)
+    ).flatten(),
     "sum": lambda a: a.sum(-1, keepdim=True).expand_as(a),
     "total": lambda a: a.sum().expand_as(a),
     "pairs": lambda a: a.unflatten(-1, (2, 2)).sum(-2).repeat(*(1,) * (a.dim() - 1), 2),
@@ -167,6 +173,15 @@ EXACT = {
     "pad": {(i, i + 1): 1.0 for i in range(3)},
     "add-at": {(0, 0): 2.0, (1, 1): 1.0, (2, 2): 1.0, (3, 3): 1.0, (3, 1): 1.0},
     "known-matrix": {(0, 0): 1.0, (2, 1): 2.0, (1, 2): 1.0, (1, 3): 1.0, (3, 3): 1.0},
+    "matrix-on-the-right": {
+        (0, 0): 1.0,
+        (1, 0): 2.0,
+        (1, 1): 0.5,
+        (2, 2): 1.0,
+        (3, 2): 2.0,
+        (3, 3): 0.5,
+    },
+    "matrices": {(0, 0): 1.0, (1, 0): 2.0, (1, 1): 1.0, (2, 3): 4.0, (3, 2): 1.0},
     "masked": {(i, i): 1.0 + i % 2 for i in range(4)},
     "wrap": {(i, i): 1.0 for i in range(4)},
     "sum": {(i, j): 1.0 for i in range(4) for j in range(4)},
