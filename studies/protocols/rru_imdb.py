@@ -56,10 +56,10 @@ PROTOCOLS = (
             },
             "laptop": LAPTOP
             | {
-                "task.length": 200,
+                "task.length": 100,
                 "model.embedding": 32,
                 "training.learning_rate": 1e-3,
-                "training.examples": 40_000,
+                "training.examples": 30_000,
                 "training.evaluate_every": 10_000,
             },
             "paper": {},
@@ -74,8 +74,8 @@ PROTOCOLS = (
         ),
         differs={
             "smoke": SMOKE_DIFFERS,
-            "laptop": f"{LAPTOP_DIFFERS.replace('3e-3', '1e-3')}; reviews of 200 words, embedding 32, at "
-            "most two epochs",
+            "laptop": f"{LAPTOP_DIFFERS.replace('3e-3', '1e-3')}; the last 100 words, embedding 32, at "
+            "most one and a half epochs",
             "paper": f"{PAPER_DIFFERS}; {LAST_STATE_DIFFERS}",
         },
     ),
