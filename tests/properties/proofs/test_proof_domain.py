@@ -84,6 +84,8 @@ TWO = {
     "half-of-each": lambda a, b: torch.cat((a[..., :2], b[..., 2:]), -1),
     "choose": lambda a, b: torch.where(a > 0.1, a, b),
     "lerp": lambda a, b: torch.lerp(a, b, 0.25),
+    "lerp-before": lambda a, b: torch.lerp(a, b, -1.0),
+    "lerp-beyond": lambda a, b: torch.lerp(a, b, 2.0),
     "lerp-gate": lambda a, b: torch.lerp(a, b, torch.sigmoid(a)),
     "maximum": torch.maximum,
     "slices": lambda a, b: torch.cat((b[..., 3:], a[..., 1:]), -1),
@@ -161,8 +163,9 @@ def test_claims_hold_of_random_cells(recipe):
 
 @pytest.mark.parametrize("name", [*ONE, *TWO])
 def test_claims_hold_of_every_operation(name):
-    """Each operation alone, on the state, and after a doubling."""
-    for recipe in ([(name, 0, 1)], [("double", 0, 0), (name, 4, 0)], [(name, 0, 4)]):
+    """Each operation alone, on the state, after a doubling, and as a factor: a filled-in one is no zero."""
+    factor = [(name, 0, 0), ("multiply", 4, 0)]
+    for recipe in ([(name, 0, 1)], [("double", 0, 0), (name, 4, 0)], [(name, 0, 4)], factor):
         hold_against_jacobians(Composed(recipe).double())
 
 
