@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from fractions import Fraction
 
 import pytest
@@ -348,3 +349,18 @@ def test_the_sign_of_what_is_not_zero_is_known(value):
     around = balls.evaluate(arena, place, leaf, arb(0, value))
     assert around.contains(arb(1))
     assert around.contains(arb(-1))
+
+
+@pytest.mark.parametrize("op", ["gt", "ge", "lt", "le", "eq", "ne"])
+@pytest.mark.parametrize("value", [-2.0, -0.5, 0.0, 0.5, 2.0])
+def test_a_comparison_of_numbers_is_decided(op, value):
+    """Numbers near the seam and on it take the branch that Python takes."""
+    arena = Expressions()
+    leaf, zero = arena.leaf("state", "h", 0), arena.literal(0.0)
+    condition = arena.apply(op, leaf, zero)
+    place = arena.apply("where", condition, arena.literal(3.0), arena.literal(5.0))
+    taken = 3 if getattr(operator, op)(value, 0.0) else 5
+    assert balls.evaluate(arena, place, leaf, arb(value)) == taken
+    either = balls.evaluate(arena, place, leaf, arb(0, 0.5))
+    assert either.contains(arb(3))
+    assert either.contains(arb(5))
