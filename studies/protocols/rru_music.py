@@ -79,7 +79,7 @@ PROTOCOLS = (
             58,
         ),
         (7.72, 8.20, 8.33, 8.18),
-        12_000,
+        24_000,
     ),
     music(
         "nottingham",
@@ -94,7 +94,7 @@ PROTOCOLS = (
             48,
         ),
         (2.92, 3.22, 3.25, 3.28),
-        20_000,
+        12_000,
         ablations(
             "Nottingham",
             "nll_nats",
