@@ -14,9 +14,10 @@ from rich.table import Table
 
 from studies.command.progress import Display
 from studies.core.errors import StudyError
-from studies.core.protocol import PROFILES, get_protocol
+from studies.core.protocol import PROFILES
 from studies.run.configuration import parse, resolve
 from studies.run.dataset import STATUSES, save, spread
+from studies.run.report import printed
 from studies.run.study import Study
 
 
@@ -115,13 +116,9 @@ def show(result: xarray.Dataset) -> None:
         f"{about['wall_time_s']:.0f} s for {result.sizes['seed']} replicates",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
-    printed = [
-        f"{one.label} {one.value:g} ({one.column}; {one.table})"
-        for one in get_protocol(about["protocol"]).published
-        if one.cell == about["cell"] and one.metric == about["metric"]
-    ]
-    if printed:
-        console.print(f"published: {'; '.join(printed)}", highlight=False, soft_wrap=True)
+    rows = [f"{one.label} {one.value:g} ({one.column}; {one.table})" for one in printed(result)]
+    if rows:
+        console.print(f"published: {'; '.join(rows)}", highlight=False, soft_wrap=True)
     console.print(
         f"protocol {about['protocol']}, profile {about['profile']}; differs from the paper: "
         f"{about['protocol_differences']}",

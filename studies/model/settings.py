@@ -13,7 +13,7 @@ from torch import nn
 import cells
 from studies.core.errors import StudyError
 from studies.core.streams import stream_key
-from studies.core.task import Source
+from studies.core.task import Source, Tokens
 from studies.model.sequence_model import SequenceModel, decoder, embedding
 
 
@@ -23,21 +23,28 @@ class ModelSettings:
 
     ``hidden_size``: the width of the whole state (GATO: both channels); ``layers``: how many cells are
     stacked; ``embedding``: width of the input layer, None for the raw input (one-hot for tokens);
-    ``decoder_hidden``: units of the decoder's hidden layer, None for a linear decoder.
+    ``decoder_hidden``: units of the decoder's hidden layer, None for a linear decoder; ``parameters``: in
+    place of ``hidden_size``, a budget for all layers together, from which the width follows.
     """
 
     cell: str
-    hidden_size: int
+    hidden_size: int | None = None
     knobs: Mapping[str, Any] = field(default_factory=dict)
     layers: int = 1
     embedding: int | None = None
     decoder_hidden: int | None = None
+    parameters: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("hidden_size", "layers", "embedding", "decoder_hidden"):
+        for name in ("hidden_size", "layers", "embedding", "decoder_hidden", "parameters"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise StudyError(f"{name}: expected a whole number of at least 1, got {value!r}")
+        if (self.hidden_size is None) == (self.parameters is None):
+            raise StudyError(
+                "model.hidden_size or model.parameters: expected one of them, a width or a budget that it "
+                f"follows from; got {self.hidden_size!r} and {self.parameters!r}"
+            )
 
 
 def cell_factory(name: str) -> Callable[..., Any]:
@@ -63,6 +70,25 @@ def cell_factory(name: str) -> Callable[..., Any]:
     return factory  # type: ignore[no-any-return]
 
 
+def width_of(settings: ModelSettings, source: Source) -> int:
+    """``hidden_size``, or the one at which the layers have about ``parameters`` parameters.
+
+    All layers are counted as reading what the lowest reads. Raises :class:`StudyError` where no width fits.
+    """
+    if settings.hidden_size is not None:
+        return settings.hidden_size
+    given = source.input.count if isinstance(source.input, Tokens) else source.input.size
+    try:
+        return cells.size_for_parameters(
+            cell_factory(settings.cell),
+            (settings.parameters or 0) // settings.layers,
+            input_size=settings.embedding or given,
+            **settings.knobs,
+        )
+    except (TypeError, ValueError) as error:
+        raise StudyError(f"model.parameters: {error}") from error
+
+
 def build(settings: ModelSettings, source: Source, seed: int) -> SequenceModel:
     """The model for ``source``, its parameters drawn from the initialization stream of ``seed``.
 
@@ -70,13 +96,14 @@ def build(settings: ModelSettings, source: Source, seed: int) -> SequenceModel:
     or a value out of its range.
     """
     factory = cell_factory(settings.cell)
+    size = width_of(settings, source)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_key(seed, "initialization"))
         embed, width = embedding(source.input, settings.embedding)
         layers = []
         for _ in range(settings.layers):
             try:
-                cell = factory(width, settings.hidden_size, **settings.knobs)
+                cell = factory(width, size, **settings.knobs)
             except (TypeError, ValueError) as error:
                 raise StudyError(f"cell {settings.cell}: {error}") from error
             layers.append(cell)

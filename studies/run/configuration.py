@@ -6,10 +6,9 @@ import dataclasses
 import inspect
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import cells
 from studies.core.errors import StudyError
 from studies.core.protocol import PROFILES, Profile, Protocol, get_protocol, protocol_of
 from studies.core.registry import get_task, near, task_options
@@ -23,7 +22,8 @@ _GROUPS = ("task", "model", "training", "cell")
 class Configuration:
     """Everything that decides the numbers of a run, as plain data.
 
-    ``options``: of the task; ``differs``: in which settings, named, the run departs from its protocol.
+    ``options``: of the task; ``asked``: the settings that the user replaced; ``differs``: in which settings,
+    named, the run departs from its protocol.
     """
 
     task: str
@@ -34,6 +34,7 @@ class Configuration:
     protocol: str
     profile: Profile
     differs: str = ""
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """As nested dictionaries and lists, for a checkpoint's fingerprint and a result's attributes."""
@@ -73,7 +74,7 @@ def resolve(
             groups[group][name] = value
     _known(cell, groups["cell"], _knobs(factory), "knob")
     _known("training", groups["training"], _fields(TrainingSettings), "setting")
-    _known("model", groups["model"], [*_fields(ModelSettings), "parameters"], "setting")
+    _known("model", groups["model"], _fields(ModelSettings), "setting")
     count = values.get("seeds", 3) if seeds is None else seeds
     if not isinstance(count, int) or count < 1:
         raise StudyError(f"seeds: expected a number of replicates of at least 1, got {count!r}")
@@ -85,12 +86,13 @@ def resolve(
     return Configuration(
         task=opened.name,
         options=task_options(task) | groups["task"],
-        model=_model(cell, factory, groups["model"], groups["cell"], task, groups["task"]),
+        model=ModelSettings(cell=cell, knobs=groups["cell"], **_sized(groups["model"], asked)),
         training=training,
         seeds=tuple(range(count)),
         protocol=source.name,
         profile=profile,
         differs=_differences(source, profile, asked, cell),
+        asked=asked,
     )
 
 
@@ -149,32 +151,12 @@ def _known(owner: str, given: Mapping[str, Any], known: Iterable[str] | None, wh
             )
 
 
-def _model(
-    cell: str,
-    factory: Any,
-    values: Mapping[str, Any],
-    knobs: Mapping[str, Any],
-    task: str,
-    options: Mapping[str, Any],
-) -> ModelSettings:
-    values = dict(values)
-    budget = values.pop("parameters", None)
-    if budget is not None and values.get("hidden_size") is None:
-        width = values.get("embedding")
-        if width is None:
-            raise StudyError(
-                f"model.parameters: the width of {cell} follows from a budget where model.embedding says "
-                f"what the cell reads, which {task} ({dict(options)}) leaves open: give model.hidden_size"
-            )
-        try:
-            values["hidden_size"] = cells.size_for_parameters(
-                factory, budget // values.get("layers", 1), input_size=width, **knobs
-            )
-        except ValueError as error:
-            raise StudyError(f"model.parameters: {error}") from error
-    if values.get("hidden_size") is None:
-        raise StudyError("model.hidden_size: expected a width, got none: give one with --set")
-    return ModelSettings(cell=cell, knobs=dict(knobs), **values)
+def _sized(values: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A width in place of a budget, or the other way round: the one that was asked for or scaled last."""
+    if values.get("hidden_size") is not None and values.get("parameters") is not None:
+        loser = "hidden_size" if asked.get("model.parameters") is not None else "parameters"
+        return values | {loser: None}
+    return values
 
 
 def _differences(protocol: Protocol, profile: Profile, asked: Mapping[str, Any], cell: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,14 +48,33 @@ def load(folder: Path) -> list[xarray.Dataset]:
     return sorted(found, key=lambda one: (one.attrs["task"], label(one)))
 
 
+def turned(result: xarray.Dataset) -> dict[str, Any]:
+    """The knobs of the cell that the user set, ``{"cell.s_mode": "zero"}``."""
+    asked = json.loads(result.attrs["configuration"]).get("asked", {})
+    return {key: value for key, value in asked.items() if key.startswith("cell.")}
+
+
 def label(result: xarray.Dataset) -> str:
     """The cell, and the knobs that the user set: ``gato-2, s_mode=zero``."""
-    asked = [
-        part.removeprefix("cell.").split(" (protocol")[0].replace(" = ", "=")
-        for part in result.attrs["protocol_differences"].split("; ")
-        if part.startswith("cell.")
+    knobs = [f"{key.removeprefix('cell.')}={value}" for key, value in turned(result).items()]
+    return ", ".join([result.attrs["cell"], *knobs])
+
+
+def printed(result: xarray.Dataset) -> list[Published]:
+    """What papers print for this cell on this task with these knobs, in the same metric."""
+    rows = [
+        row
+        for protocol in protocols().values()
+        if protocol.task == result.attrs["task"]
+        for row in protocol.published
+        if row.cell == result.attrs["cell"] and row.metric == result.attrs["metric"]
     ]
-    return ", ".join([result.attrs["cell"], *asked])
+    knobs = turned(result)
+    return [
+        row
+        for row in rows
+        if {k: v for k, v in row.departs.items() if k.startswith("cell.")} == knobs
+    ]
 
 
 def page(results: Sequence[xarray.Dataset], picture: str) -> str:
@@ -83,7 +103,7 @@ def _section(task: str, own: Sequence[xarray.Dataset]) -> str:
         lines.append(
             f"| {label(one)} | {spread(one['test_metric'].values)} | {seeds} "
             f"| {one.attrs['n_cell_parameters']:,} | {one.attrs['wall_time_s'] / 60:.1f} "
-            f"| {_published(task, one)} |"
+            f"| {_published(one)} |"
         )
     differences = sorted({_protocol_text(one.attrs) for one in own})
     lines += ["", *(f"- {text}" for text in differences), ""]
@@ -97,23 +117,12 @@ def _protocol_text(about: dict[str, Any]) -> str:
     return f"Protocol `{about['protocol']}`, profile {about['profile']}: {'; '.join(general)}."
 
 
-def _published(task: str, result: xarray.Dataset) -> str:
-    """What papers print for this cell on this task, without knobs that they did not turn."""
-    if label(result) != result.attrs["cell"]:
-        return ""
-    rows: list[Published] = [
-        row
-        for protocol in protocols().values()
-        if protocol.task == task
-        for row in protocol.published
-        if row.cell == result.attrs["cell"] and row.metric == result.attrs["metric"]
+def _published(result: xarray.Dataset) -> str:
+    rows = printed(result)
+    texts = [
+        f"{row.value:g} ({row.table}" + (f", {row.column})" if row.column else ")") for row in rows
     ]
-    return "; ".join(
-        dict.fromkeys(
-            f"{row.value:g} ({row.table}" + (f", {row.column})" if row.column else ")")
-            for row in rows
-        )
-    )
+    return "; ".join(dict.fromkeys(texts))
 
 
 def picture(results: Sequence[xarray.Dataset]) -> bytes:

@@ -10,6 +10,7 @@ import cells
 from studies.core.errors import StudyError
 from studies.core.protocol import Protocol, Setting, get_protocol, protocol_of
 from studies.core.registry import get_task, register, task_names, task_options
+from studies.model.settings import ModelSettings, build, width_of
 from studies.run.configuration import parse, resolve
 
 CITATION = "nobody"
@@ -58,15 +59,27 @@ def test_the_paper_profile_is_the_paper():
     assert "(protocol: " not in found.differs
 
 
-def test_a_budget_gives_the_width():
-    """model.parameters: as many as fit nearest, divided among the layers."""
+@pytest.mark.parametrize(("cell", "layers", "embedding"), [("gru", 1, None), ("rru", 2, 8)])
+def test_a_budget_gives_the_width(cell, layers, embedding):
+    """model.parameters: what all layers have together, for what the lowest reads."""
     found = resolve(
-        "adding",
-        "gru",
-        overrides={"model.parameters": 20_000, "model.hidden_size": None, "model.embedding": 8},
-    )
-    cell = cells.get("gru")(8, found.model.hidden_size)
-    assert sum(p.numel() for p in cell.parameters()) == pytest.approx(20_000, rel=0.05)
+        "adding", cell, profile="smoke",
+        overrides={
+            "model.parameters": 20_000, "model.layers": layers, "model.embedding": embedding,
+        },
+    )  # fmt: skip
+    source = get_task("adding", **found.options).open(batch_size=2)
+    width = width_of(found.model, source)
+    made = cells.get(cell)(embedding or 2, width, **found.model.knobs)
+    assert sum(p.numel() for p in made.parameters()) * layers == pytest.approx(20_000, rel=0.05)
+    assert build(found.model, source, 0).recurrent.layers[0].hidden_size == width
+
+
+def test_a_budget_that_nothing_meets_is_refused():
+    """With the reason of the cell."""
+    source = get_task("adding", length=4).open(batch_size=2)
+    with pytest.raises(StudyError, match=r"model\.parameters: .*budget"):
+        width_of(ModelSettings("gru", parameters=1, layers=2), source)
 
 
 @pytest.mark.parametrize(
@@ -101,8 +114,7 @@ def test_values_are_read_as_json_or_text(text, value):
         ({"overrides": {"a.b": 1}}, "expected a knob of the cell, or task.…"),
         ({"overrides": {"task.length": 1}}, "expected at least 2 steps"),
         ({"overrides": {"model.hidden_size": 0}}, "hidden_size: expected a whole number of at least 1"),
-        ({"overrides": {"model.hidden_size": None}}, "model.hidden_size: expected a width, got none"),
-        ({"overrides": {"model.hidden_size": None, "model.parameters": 100}}, "which adding"),
+        ({"overrides": {"model.hidden_size": None}}, "model.parameters: expected one of them"),
         ({"seeds": 0}, "seeds: expected a number of replicates of at least 1"),
     ],
 )  # fmt: skip
