@@ -104,12 +104,27 @@ def build(settings: ModelSettings, source: Source, seed: int) -> SequenceModel:
         for _ in range(settings.layers):
             try:
                 cell = factory(width, size, **settings.knobs)
-            except (TypeError, ValueError) as error:
+                if not hasattr(cell, "step"):  # such as torch.nn.LSTMCell
+                    cell = cells.adapt(cell)
+            except (TypeError, ValueError, cells.AdaptError) as error:
                 raise StudyError(f"cell {settings.cell}: {error}") from error
             layers.append(cell)
-            width = cell.readout(cell.initial_state(1)).shape[-1]
+            width = _readout_size(settings.cell, cell, width)
         head = decoder(width, source.output_size, settings.decoder_hidden)
     return SequenceModel(embed, _recurrent(layers), head, source.decode)
+
+
+def _readout_size(name: str, cell: Any, input_size: int) -> int:
+    """The width of what a decoder sees, found by taking one step; a cell that cannot take it is named."""
+    try:
+        with torch.no_grad():
+            state = cell.step(torch.zeros(2, input_size), cell.initial_state(2))
+            return int(cell.readout(state).shape[-1])
+    except Exception as error:
+        raise StudyError(
+            f"cell {name}: expected initial_state, step and readout to work on a batch of 2, got "
+            f"{type(error).__name__}: {error}; `python -m properties {name}` says more"
+        ) from error
 
 
 def _recurrent(layers: list[Any]) -> nn.Module:

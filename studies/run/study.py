@@ -17,6 +17,7 @@ from studies.model.settings import build
 from studies.run.configuration import Configuration
 from studies.run.dataset import dataset
 from studies.training.checkpoint import fingerprint
+from studies.training.replicates import Replicates
 from studies.training.trainer import Monitor, Trainer
 
 
@@ -76,7 +77,7 @@ class Study:
                 "torch": str(torch.__version__),
                 "python": platform.python_version(),
                 "threads": torch.get_num_threads(),
-                "replicates": "stacked" if self.trainer.replicates.together else "one by one",
+                "replicates": _manner(self.trainer.replicates),
             },
         )
 
@@ -101,6 +102,12 @@ def stacks(model: torch.nn.Module) -> bool:
     if any(True for _ in model.get_submodule("recurrent").buffers()):
         return False
     return all(one.name != "library" for one in cells.backends(model.get_submodule("recurrent")))
+
+
+def _manner(replicates: Replicates) -> str:
+    if replicates.together:
+        return "stacked"
+    return f"one by one: {replicates.obstacle}" if replicates.obstacle else "one by one"
 
 
 def _device_name(device: torch.device) -> str:

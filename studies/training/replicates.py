@@ -48,6 +48,9 @@ class Replicates:
         self.models = list(models)
         self.keys = list(keys)
         self.together = together
+        self.obstacle = ""
+        """Why the models could not be stacked, where that was tried."""
+        self._stacks = False
         self.draws: bool | None = None
         """Whether training draws random numbers; None until a step has been made."""
 
@@ -117,7 +120,17 @@ class Replicates:
         models = [self.models[s] for s in active]
         noise = torch.tensor(keys, dtype=torch.int64, device=batch.inputs.device)
         if self.together and len(models) > 1:
-            return _stacked(models, one, batch, states, noise, shared=shared)
+            try:
+                result = _stacked(models, one, batch, states, noise, shared=shared)
+            except (RuntimeError, ValueError, NotImplementedError) as error:
+                if self._stacks:
+                    raise  # it has worked before: this is another mistake
+                # such as a fused kernel without a batching rule, or a branch on data; an error of the
+                # model's own is raised again below
+                self.together, self.obstacle = False, str(error).partition("\n")[0]
+            else:
+                self._stacks = True
+                return result
         values, after = [], []
         for place, model in enumerate(models):
             fields = batch if shared else batch.of(place)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
+import types
 
 import pytest
+import torch
 
 import cells
 from studies.core.errors import StudyError
@@ -122,6 +125,33 @@ def test_what_is_refused(arguments, match):
     """Every wrong name with the near ones, every value with what was expected."""
     with pytest.raises(StudyError, match=re.escape(match)):
         resolve(**{"task": "adding", "cell": "gato-2", **arguments})
+
+
+@pytest.mark.parametrize("cell", ["torch.nn:LSTMCell", "torch.nn:GRUCell", "cells.rru:RRU"])
+def test_cells_from_elsewhere_are_models(cell):
+    """A module that is called as (x, state) is adapted; a class is its own factory."""
+    found = resolve("adding", cell, profile="smoke")
+    source = get_task("adding", **found.options).open(batch_size=2)
+    model = build(found.model, source, 0)
+    outputs, _ = model(torch.zeros(3, 2, 2), None, None)
+    assert outputs.shape == (2, 1)
+
+
+def test_what_is_no_cell_is_refused(monkeypatch):
+    """A module that maps nothing to a state, and a cell whose step fails."""
+    source = get_task("adding", length=4).open(batch_size=2)
+    with pytest.raises(StudyError, match=r"cell torch\.nn:Linear: Linear has no integer attribute"):
+        build(ModelSettings("torch.nn:Linear", 4), source, 0)
+
+    class Broken(cells.get("gru")):
+        def step(self, x, state):
+            raise IndexError("unit 7")
+
+    monkeypatch.setitem(sys.modules, "broken", types.SimpleNamespace(Broken=Broken))
+    with pytest.raises(
+        StudyError, match=r"on a batch of 2, got IndexError: unit 7; `python -m prop"
+    ):
+        build(ModelSettings("broken:Broken", 4), source, 0)
 
 
 def test_an_assignment_needs_its_sign():

@@ -218,3 +218,47 @@ def test_a_task_without_epochs_needs_an_interval():
     source.steps_per_epoch = None
     with pytest.raises(StudyError, match="evaluate_every: expected a number of examples"):
         Trainer(task, source, [build(MODELS["gato"], source, 0)], [0], TrainingSettings(**PLAIN))
+
+
+class Branching(torch.nn.Module):
+    """A cell whose step asks for a value: it cannot run under vmap."""
+
+    input_size = 2
+
+    def __init__(self):
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(2))
+
+    def initial_state(self, *batch):
+        return (torch.zeros(*batch, 2, dtype=self.gain.dtype),)
+
+    def step(self, x, state):
+        (h,) = state
+        return (h + self.gain * x if bool((h.sum() > -1e9).item()) else h,)
+
+    def readout(self, state):
+        return state[0]
+
+
+def test_models_that_do_not_stack_run_one_by_one():
+    """A branch on data: said, and trained all the same; an error of the model's own comes through."""
+    from cells import Recurrent
+    from studies.model.sequence_model import SequenceModel
+
+    def models():
+        torch.manual_seed(0)
+        parts = torch.nn.Identity(), Recurrent(Branching()), torch.nn.Linear(2, 1)
+        return SequenceModel(*parts, "last").double()
+
+    task = small.SumsTask()
+    source = task.open(batch_size=4)
+    trainer = Trainer(task, source, [models(), models()], [0, 1], TrainingSettings(**PLAIN))
+    state = trainer.run()
+    assert ["finished"] * 2 == [r.status for r in state.replicates]
+    assert not trainer.replicates.together
+    assert trainer.replicates.obstacle
+    broken = [models(), models()]
+    for model in broken:
+        model.decoder = torch.nn.Linear(3, 1).double()
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        Trainer(task, source, broken, [0, 1], TrainingSettings(**PLAIN)).run()
