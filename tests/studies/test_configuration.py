@@ -144,7 +144,7 @@ def test_what_is_no_cell_is_refused(monkeypatch):
         build(ModelSettings("torch.nn:Linear", 4), source, 0)
 
     class Broken(cells.get("gru")):
-        def step(self, x, state):
+        def step(self, *_):
             raise IndexError("unit 7")
 
     monkeypatch.setitem(sys.modules, "broken", types.SimpleNamespace(Broken=Broken))
