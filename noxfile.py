@@ -24,7 +24,7 @@ PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PACKAGES = ("cells", "properties", "studies", "ablations")
 
 # Pages that are computed from the code; each command writes them, and with --check fails if they are stale.
-GENERATORS = (("properties", "pages"), ("properties", "gates"))
+GENERATORS = (("properties", "pages"), ("properties", "gates"), ("studies", "report"))
 
 # One thread per process: sessions parallelize over processes, and small matrices gain nothing from more.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -89,6 +89,26 @@ def properties(session: nox.Session) -> None:
         "-m",
         "properties",
         *(arguments or ["--all"]),
+        env={**ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+    )
+
+
+@nox.session
+def ablations(session: nox.Session) -> None:
+    """Run ablations: `-- run PLAN`, `-- list`, `-- report FILE.nc`; see `-- --help`.
+
+    Files are named from the folder where nox was started; a study on PostgreSQL needs `psycopg` beside it.
+    """
+    install(session)
+    session.chdir(session.invoked_from)  # so that files the user names are where the user is
+    paths = [str(ROOT), session.invoked_from, os.environ.get("PYTHONPATH", "")]
+    # -P: a folder named `ablations` where the user is must not stand in for ours
+    session.run(
+        "python",
+        "-P",
+        "-m",
+        "ablations",
+        *(session.posargs or ["list"]),
         env={**ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
     )
 

@@ -1,0 +1,4 @@
+"""The result of a study as one labeled tree of arrays.
+
+Docs/schema.md describes it, ``schema`` specifies it.
+"""

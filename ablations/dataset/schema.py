@@ -1,0 +1,54 @@
+"""The schema of a study's dataset, as data: what is written is checked against it, and what is read too."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+SCHEMA = "ablations-study"
+VERSION = "1.0"
+OUTCOME_FLAGS = tuple(range(8))
+
+
+class Variable(NamedTuple):
+    """``kind``: of numpy's dtype, f, i or U; ``units``: None where they are the metric's."""
+
+    dims: tuple[str, ...]
+    kind: str
+    units: str | None
+    long_name: str
+
+
+RUN = ("variant", "seed")
+CURVE = ("variant", "seed", "step")
+
+# of every group /runs/TASK
+VARIABLES: dict[str, Variable] = {
+    "test_metric": Variable(RUN, "f", None, "metric of the test split at the best validation"),
+    "valid_metric_best": Variable(RUN, "f", None, "best metric of the validation split"),
+    "outcome": Variable(RUN, "i", "1", "how the run ended"),
+    "best_step": Variable(RUN, "i", "1", "training step of the best validation, -1: none"),
+    "last_finite_step": Variable(RUN, "i", "1", "last training step with a finite loss, -1: none"),
+    "final_step": Variable(RUN, "i", "1", "last training step that was evaluated, -1: none"),
+    "n_parameters": Variable(RUN, "i", "1", "parameters of the model, -1: not run"),
+    "n_cell_parameters": Variable(RUN, "i", "1", "parameters of the recurrent cells, -1: not run"),
+    "wall_time": Variable(RUN, "f", "s", "duration of the block of seeds divided by their number"),
+    "attempt": Variable(RUN, "i", "1", "which attempt made the record, 0: none"),
+    "record_sha256": Variable(RUN, "U", "1", "SHA-256 of the run's result"),
+    "valid_metric": Variable(CURVE, "f", None, "metric of the validation split"),
+    "train_loss": Variable(CURVE, "f", "1", "mean training loss since the evaluation before"),
+    "learning_rate": Variable(CURVE, "f", "1", "learning rate"),
+}
+# what a group /runs/TASK says of itself
+TASK_ATTRIBUTES = (
+    "task", "metric", "better", "ignorance", "protocol", "profile", "protocol_differences",
+    "citation",
+)  # fmt: skip
+ROOT_ATTRIBUTES = (
+    "Conventions", "schema", "schema_version", "title", "summary", "license", "suite", "design", "profile",
+    "axes_json", "expect_json", "impossible_json", "source", "layout_key", "content_hash", "date_created",
+    "package_version", "versions_json", "git_sha", "git_dirty", "platform", "devices_json", "seeds_scheme",
+    "storage_kind",
+)  # fmt: skip
+ATTEMPTS = ("task", "number", "variant", "seeds", "attempt", "ending", "host_id", "reason")
+REFERENCE = ("label", "column", "cell", "metric", "table", "note", "departs_json", "variant")
+SEEDS_SCHEME = "blake2b of (seed, stream name, position): studies.core.streams"

@@ -1,0 +1,15 @@
+"""GATO's bound on the recurrent part."""
+
+from __future__ import annotations
+
+from ablations.core.plan import Plan
+from ablations.core.registry import get_axis
+
+PLAN = Plan(
+    name="gato-regularizer",
+    title="GATO's bound on the recurrent part",
+    cell="gato-2",
+    tasks=("adding", "copying"),
+    axes=(get_axis("gato-regularizer"),),
+    source="GATO section 5.1 and appendix A",
+)

@@ -1,0 +1,89 @@
+"""Claims in words, judged: supported, contradicted, or inconclusive."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ablations.report.statistics import Interval, paired
+from studies.core.metric import perplexity
+
+if TYPE_CHECKING:
+    from ablations.report.analysis import Row
+
+# of the way from ignorance to a perfect score
+_LEARNED, _SOLVED = 0.1, 0.9
+_PERFECT = {"accuracy": 100.0, "probability": 1.0, "perplexity": perplexity(0.0)}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """``word``: supported, contradicted or inconclusive; ``because``: the numbers."""
+
+    claim: str
+    source: str
+    word: str
+    because: str
+
+
+def judge(expected: Mapping[str, Any], rows: Mapping[str, Row], about: Mapping[str, Any]) -> Claim:
+    """Judge one expectation of the plan on the rows of a task."""
+    row = rows.get(expected["variant"])
+    relation = expected["relation"]
+    if row is None or not row.values:
+        word, because = "inconclusive", f"no finite run of {expected['variant']}"
+    elif relation.endswith("than"):
+        word, because = _compared(relation, row, rows.get(expected["other"]), about)
+    else:
+        word, because = _against_ignorance(relation, row, about)
+    return Claim(expected["claim"], expected["source"], word, because)
+
+
+def _against_ignorance(relation: str, row: Row, about: Mapping[str, Any]) -> tuple[str, str]:
+    ignorance = float(about["ignorance"])
+    perfect = _PERFECT.get(about["metric"], 0.0)
+    way = [
+        (ignorance - one) / (ignorance - perfect) for one in (row.interval.low, row.interval.high)
+    ]
+    low, high = min(way), max(way)
+    mean = f"mean {row.mean:.3g} {spelled(row.interval)} over {len(row.values)} seeds"
+    because = f"{row.variant}: {mean}, ignorance {ignorance:.3g}"
+    because += f"; {row.diverged} of {row.planned} diverged" if row.diverged else ""
+    if not row.interval.confident:
+        return "inconclusive", f"{because}; too few seeds"
+    if relation == "at ignorance":
+        if high < _LEARNED:
+            return "supported", because
+        return ("contradicted" if low > _LEARNED else "inconclusive"), because
+    if low > _SOLVED and not row.diverged:
+        return "supported", because
+    return ("contradicted" if high < _SOLVED else "inconclusive"), because
+
+
+def _compared(
+    relation: str, row: Row, other: Row | None, about: Mapping[str, Any]
+) -> tuple[str, str]:
+    if other is None or not other.values:
+        return "inconclusive", "the other variant has no finite run"
+    both = sorted(row.values.keys() & other.values.keys())
+    found = paired([row.values[s] for s in both], [other.values[s] for s in both])
+    seen = f"{found.difference:.3g} {spelled(found.interval)}, n = {found.n}"
+    because = f"{row.variant} less {other.variant}: {seen}"
+    if not found.interval.confident:
+        return "inconclusive", f"{because}; too few seeds"
+    sign = 1.0 if about["better"] == "higher" else -1.0
+    low, high = sorted((sign * found.interval.low, sign * found.interval.high))
+    if row.diverged != other.diverged:  # a mean over the survivors decides nothing
+        because += f"; diverged: {row.diverged} against {other.diverged}"
+        low, high = -math.inf, math.inf
+    better, worse = low > 0, high < 0
+    yes, no = (better, worse) if relation == "better than" else (worse, better)
+    return ("supported" if yes else "contradicted" if no else "inconclusive"), because
+
+
+def spelled(one: Interval) -> str:
+    """``[0.1, 0.2]``; a range is called one."""
+    text = f"[{one.low:.3g}, {one.high:.3g}]"
+    return f"{text} (range, not a confidence interval)" if one.kind == "range" else text

@@ -1,0 +1,40 @@
+"""The report as one self-contained HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jinja2
+import xarray
+from markupsafe import Markup
+
+from ablations.report.analysis import Section
+from ablations.report.markdown import HEADER, cells, number
+
+
+def page(tree: xarray.DataTree, sections: Sequence[Section], pictures: Mapping[str, bytes]) -> str:
+    """HTML with the pictures inside; every text is escaped. ``pictures``: task → SVG."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    drawn = {task: Markup(_inline(svg)) for task, svg in pictures.items()}  # noqa: S704 - drawn by us
+    return environment.get_template("study.html.j2").render(
+        about=tree.attrs,
+        sections=sections,
+        header=HEADER,
+        cells=cells,
+        number=number,
+        pictures=drawn,
+    )
+
+
+def _inline(svg: bytes) -> str:
+    """Without the XML declaration and document type, which have no place inside HTML."""
+    text = svg.decode()
+    return text[text.index("<svg") :]

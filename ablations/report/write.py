@@ -1,0 +1,47 @@
+"""Write a report's files beside each other."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import xarray
+
+from ablations.dataset.netcdf import runs
+from ablations.report.analysis import analyze
+from ablations.report.curves import Style, picture
+from ablations.report.markdown import markdown
+from ablations.report.page import page
+from ablations.report.table import every_run, variants
+from studies.core.atomic import write_atomically
+
+
+def contents(
+    tree: xarray.DataTree, stem: str = "report", style: Style = "quartiles"
+) -> dict[str, bytes]:
+    """File name → content: Markdown, HTML, two CSV tables and a picture per task."""
+    sections = analyze(tree)
+    drawn = {
+        section.task: picture(runs(tree, section.task), style)
+        for section in sections
+        if runs(tree, section.task).sizes["step"]
+    }
+    names = {task: f"{stem}-{task}.svg" for task in drawn}
+    return {
+        f"{stem}.md": markdown(tree, sections, names).encode(),
+        f"{stem}.html": page(tree, sections, drawn).encode(),
+        f"{stem}.csv": variants(sections).encode(),
+        f"{stem}-runs.csv": every_run(tree).encode(),
+        **{names[task]: svg for task, svg in drawn.items()},
+    }
+
+
+def write(
+    tree: xarray.DataTree, folder: Path, stem: str = "report", style: Style = "quartiles"
+) -> list[Path]:
+    """Write :func:`contents` into ``folder``; returns the paths."""
+    written = []
+    for name, content in contents(tree, stem, style).items():
+        write_atomically(folder / name, functools.partial(Path.write_bytes, data=content))
+        written.append(folder / name)
+    return written
