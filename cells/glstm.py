@@ -34,6 +34,7 @@ Example:
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal, NamedTuple, final
 
 import torch
@@ -45,6 +46,7 @@ from cells.core.registry import register
 from cells.parts.affine import Affine
 from cells.parts.identity_readout import identity_readout
 from cells.parts.initializers import library_rnn
+from cells.parts.sigmoid_gate import SigmoidGate
 from cells.parts.sizes import positive, within
 
 NARROWEST = -40.0
@@ -57,6 +59,20 @@ class GLSTMState(NamedTuple):
     hidden: Tensor
     cell: Tensor
     time: Tensor
+
+
+class TimeGate:
+    """k = exp(−u²), one distance u for each of ``units`` units.
+
+    At k = 1 − ε its slope is about 2√ε, 2/√ε times a sigmoid's; at k = ε it is 2ε√ln(1/ε).
+    """
+
+    def __init__(self, units: int) -> None:
+        self.blocks: Mapping[str, int] = {"distance": units}
+
+    def __call__(self, distance: Tensor) -> Tensor:
+        """``distance`` u = (τ − μ)/σ_k: (\\*batch, units), as is the gate."""
+        return torch.exp(-(distance * distance))
 
 
 @register("g-lstm")
@@ -118,6 +134,34 @@ class GLSTM(Projected[GLSTMState], nn.Module):
         scaled = distance * torch.exp(-self.log_width.clamp(min=NARROWEST))
         return -(scaled * scaled)
 
+    def _opening(self, times: Tensor) -> tuple[Tensor, Tensor]:
+        """The gate k in use and 1 − k, with the threshold: each (\\*batch, H)."""
+        exponent = self._exponent(times)
+        k, shut = torch.exp(exponent), -torch.expm1(exponent)
+        if self.threshold and not self.training:
+            frozen = k < self.threshold
+            k = torch.where(frozen, torch.zeros_like(k), k)
+            shut = torch.where(frozen, torch.ones_like(shut), shut)
+        return k, shut
+
+    @property
+    def gates(self) -> Mapping[str, SigmoidGate | TimeGate]:
+        """The gates i, f, o and k, as functions of their pre-activations.
+
+        That of the time gate is the distance of τ from the center, in widths: time and parameters move it,
+        no input does. Below ``threshold`` the function goes on, though the step in ``eval()`` does not.
+        """
+        units = self.hidden_size
+        plain = {name: SigmoidGate(units) for name in ("input", "forget", "output")}
+        return {**plain, "time": TimeGate(units)}
+
+    def gate_values(self, x: Tensor, state: GLSTMState) -> Mapping[str, Tensor]:
+        """What the gates are in the step from ``state``, at time ``state.time + 1``: each (\\*batch, H)."""
+        write, forget, _, output = self.affine(x, state.hidden)
+        named = {"input": write, "forget": forget, "output": output}
+        values = {name: torch.sigmoid(value) for name, value in named.items()}
+        return {**values, "time": self._opening(state.time + 1)[0]}
+
     def time_gate(self, times: Tensor) -> Tensor:
         """The gate k at ``times`` (\\*batch, 1), counted from 1: (\\*batch, H), each in [0, 1]."""
         return torch.exp(self._exponent(times))
@@ -134,12 +178,7 @@ class GLSTM(Projected[GLSTMState], nn.Module):
         """One update, at time ``state.time + 1``."""
         h, c, time = state
         time = time + 1
-        exponent = self._exponent(time)
-        k, shut = torch.exp(exponent), -torch.expm1(exponent)
-        if self.threshold and not self.training:
-            frozen = k < self.threshold
-            k = torch.where(frozen, torch.zeros_like(k), k)
-            shut = torch.where(frozen, torch.ones_like(shut), shut)
+        k, shut = self._opening(time)
         maps = self.affine.split(projected + self.affine.state_part(h))
         write, forget, candidate, output = maps
         c_lstm = torch.sigmoid(forget) * c + torch.sigmoid(write) * torch.tanh(candidate)
@@ -161,6 +200,12 @@ def _declarations() -> tuple[tuple[Claim, ...], tuple[Claim, ...]]:
         Claim("bounded-decoder", convex, "all-weights"),
         *identity_readout("h"),
         Claim("bounded-state", fixed, "at-init", radius=1.0),
+        Claim(
+            "gate-gradient",
+            "three plain sigmoids; the time gate passes more, 2/√ε times theirs near open and 2√ln(1/ε) "
+            "times near shut, but to its center and width alone",
+            bound=1.0,
+        ),
     )
     denies = (
         Claim(

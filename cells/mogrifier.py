@@ -32,6 +32,7 @@ Example:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple, final
 
 import torch
@@ -41,7 +42,10 @@ from torch import Generator, Tensor, nn
 from cells.core.claims import Channels, Claim
 from cells.core.registry import register
 from cells.parts.affine import Affine
+from cells.parts.gates import Coefficients
 from cells.parts.identity_readout import identity_readout
+from cells.parts.plain_gate import PlainGate
+from cells.parts.sigmoid_gate import SigmoidGate
 from cells.parts.sizes import positive
 
 
@@ -79,6 +83,17 @@ class Modulation(nn.Module):
         if self.rank:
             return 2 * torch.sigmoid(F.linear(F.linear(v, self.right), self.left, self.bias))
         return 2 * torch.sigmoid(F.linear(v, self.weight, self.bias))
+
+
+class CappedGate:
+    """min(σ(a_i), 1 − σ(a_f)): what is written, of ``units`` units, and never more than is forgotten."""
+
+    def __init__(self, units: int) -> None:
+        self.blocks: Mapping[str, int] = {"input": units, "forget": units}
+
+    def __call__(self, input: Tensor, forget: Tensor) -> Tensor:  # noqa: A002 - the name of the block
+        """``input`` a_i and ``forget`` a_f: (\\*batch, units), as is the gate."""
+        return torch.minimum(torch.sigmoid(input), torch.sigmoid(-forget))
 
 
 def _truncated_normal(weight: Tensor, std: float, generator: Generator | None) -> None:
@@ -157,6 +172,27 @@ class MogrifierLSTM(nn.Module):
         for modulation in self.rounds:
             modulation.reset_parameters(generator)  # type: ignore[operator]
 
+    @property
+    def gates(self) -> Mapping[str, PlainGate | CappedGate | SigmoidGate]:
+        """The LSTM's gates f, i and o, as functions of their pre-activations; tied, f gives i as well.
+
+        The factors 2σ of the rounds are left out: a gate is read between shut at 0 and open at 1, and these
+        lie in (0, 2). At 1 ± ε they are half open, and pass 1/(2ε) times what a sigmoid does at 1 − ε.
+        """
+        units = self.hidden_size
+        if self.tie:
+            return {"forget": PlainGate(units), "output": SigmoidGate(units)}
+        entry = CappedGate(units) if self.cap_input else SigmoidGate(units)
+        return {"forget": SigmoidGate(units), "input": entry, "output": SigmoidGate(units)}
+
+    def gate_values(self, x: Tensor, state: MogrifierState) -> Mapping[str, Tensor | Coefficients]:
+        """The gates of the step from ``state``: each (\\*batch, H); tied, "forget" is f, then 1 − f."""
+        maps = self.affine(*self.modulate(x, state.hidden))
+        gating, output = self._coefficients(maps), torch.sigmoid(maps[-1])
+        if self.tie:
+            return {"forget": gating, "output": output}
+        return {"forget": gating.keep, "input": gating.write, "output": output}
+
     def initial_state(self, *batch: int) -> MogrifierState:
         """Zero."""
         zeros = self.affine.weight_ih.new_zeros(*batch, self.hidden_size)
@@ -174,16 +210,19 @@ class MogrifierLSTM(nn.Module):
     def step(self, x: Tensor, state: MogrifierState) -> MogrifierState:
         """One update; c enters unmodulated."""
         maps = self.affine(*self.modulate(x, state.hidden))
-        forget, candidate, output = maps[-3:]
-        complement = torch.sigmoid(-forget)
+        keep, write = self._coefficients(maps)
+        cell = keep * state.cell + write * torch.tanh(maps[-2])
+        return MogrifierState(torch.sigmoid(maps[-1]) * torch.tanh(cell), cell)
+
+    def _coefficients(self, maps: tuple[Tensor, ...]) -> Coefficients:
+        forget = maps[-3]
         if self.tie:
-            write = complement
+            write = torch.sigmoid(-forget)
         elif self.cap_input:
-            write = torch.minimum(torch.sigmoid(maps[0]), complement)
+            write = CappedGate(self.hidden_size)(maps[0], forget)
         else:
             write = torch.sigmoid(maps[0])
-        cell = torch.sigmoid(forget) * state.cell + write * torch.tanh(candidate)
-        return MogrifierState(torch.sigmoid(output) * torch.tanh(cell), cell)
+        return Coefficients(torch.sigmoid(forget), write)
 
     def readout(self, state: MogrifierState) -> Tensor:
         """The hidden state h."""
@@ -195,6 +234,11 @@ def _declarations(capped: bool) -> tuple[tuple[Claim, ...], tuple[Claim, ...]]:
         Claim("well-posed", "the step is a composition of torch functions of (θ, h, c, x)"),
         Claim("bounded-decoder", "h = o ⊙ tanh(c) with both factors in (−1, 1)", bound=1.0),
         *identity_readout("h"),
+        Claim(
+            "gate-gradient",
+            "each gate is a plain sigmoid, or where capped the smaller of two, which is one of them",
+            bound=1.0,
+        ),
     ]
     denies = [Claim("identity-block", "c is scaled by f, which reads h and is below 1")]
     if capped:

@@ -30,6 +30,7 @@ Example:
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal, NamedTuple, final
 
 import torch
@@ -40,8 +41,12 @@ from cells.core.claims import Channels, Claim
 from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.affine import Affine
+from cells.parts.gate_claims import plain_sigmoid
+from cells.parts.gates import Coefficients
 from cells.parts.identity_readout import identity_readout
 from cells.parts.initializers import uniform
+from cells.parts.plain_gate import PlainGate
+from cells.parts.sigmoid_gate import SigmoidGate
 from cells.parts.sizes import positive
 
 
@@ -145,6 +150,36 @@ class RHN(Projected[RHNState], nn.Module):
                     0  # the two biases are summed: the value belongs in one of them
                 )
 
+    @property
+    def gates(self) -> Mapping[str, PlainGate | SigmoidGate]:
+        """The gates of every layer ℓ, as functions of their pre-activations.
+
+        "carry ℓ", and where they are not coupled "transform ℓ"; coupled, the carry gate gives both.
+        """
+        layers = range(1, self.depth + 1)
+        if self.couple:
+            return {f"carry {layer}": PlainGate(self.hidden_size) for layer in layers}
+        return {
+            f"{name} {layer}": SigmoidGate(self.hidden_size)
+            for layer in layers
+            for name in ("carry", "transform")
+        }
+
+    def gate_values(self, x: Tensor, state: RHNState) -> Mapping[str, Tensor | Coefficients]:
+        r"""What every gate is in the step from ``state``: each (\*batch, H), coupled r and then 1 − r."""
+        s, maps = state.hidden, self.first(x, state.hidden)
+        values: dict[str, Tensor | Coefficients] = {}
+        for number in range(1, self.depth + 1):
+            if number > 1:
+                maps = self.deeper[number - 2](s)
+            gating = self._gating(maps)
+            if self.couple:
+                values[f"carry {number}"] = gating
+            else:
+                values[f"carry {number}"], values[f"transform {number}"] = gating
+            s = self._mix(maps, s)
+        return values
+
     def initial_state(self, *batch: int) -> RHNState:
         """Zero (unstated in the papers)."""
         return RHNState(self.first.weight_ih.new_zeros(*batch, self.hidden_size))
@@ -161,13 +196,14 @@ class RHN(Projected[RHNState], nn.Module):
             h = self._mix(layer(h), h)
         return RHNState(h)
 
+    def _gating(self, maps: tuple[Tensor, ...]) -> Coefficients:
+        # σ(−a) where coupled, since 1 − σ(a) loses the small transforms to rounding
+        carry, transform = (maps[0], -maps[0]) if self.couple else maps[:2]
+        return Coefficients(torch.sigmoid(carry), torch.sigmoid(transform))
+
     def _mix(self, maps: tuple[Tensor, ...], s: Tensor) -> Tensor:
-        if self.couple:
-            carry, candidate = maps
-            transform = -carry  # σ(−a), since 1 − σ(a) loses the small transforms to rounding
-        else:
-            carry, transform, candidate = maps
-        return torch.sigmoid(carry) * s + torch.sigmoid(transform) * torch.tanh(candidate)
+        carry, transform = self._gating(maps)
+        return carry * s + transform * torch.tanh(maps[-1])
 
     def readout(self, state: RHNState) -> Tensor:
         """The hidden state itself."""
@@ -178,6 +214,7 @@ def _declarations(cell: RHN, init_scale: float) -> tuple[tuple[Claim, ...], tupl
     claims = [
         Claim("well-posed", "the step is a composition of torch functions of (θ, h, x)"),
         *identity_readout("h"),
+        plain_sigmoid(),
     ]
     denies = [
         Claim(

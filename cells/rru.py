@@ -15,7 +15,8 @@ Symbols:    h -> state.hidden, o -> state.emission; W^x, W^h, B^j -> weight_ih, 
             order); S -> residual, Z -> rezero; κ -> kappa; g = round(q (m + n)) -> middle_size
 Shapes:     x (\*batch, m), hidden (\*batch, n), emission and readout (\*batch, p)
 Convention: the step writes the emission and never reads it. N subtracts no mean and has no gain, and acts
-            on the first layer only. Python's ``round`` is half-to-even.
+            on the first layer only. Python's ``round`` is half-to-even. σ(κS) reads parameters alone, so it
+            is not exposed as a gate.
 Paper and code: the paper says L2 normalization and draws σ from (0, 1); its code divides by the root
             mean square, draws from (0.01, 0.99) and multiplies the stored S by κ = 10, so that an
             optimizer of the Adam kind moves σ's argument ten times as fast. We follow the code. Kernels

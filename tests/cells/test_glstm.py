@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cells
-from cells.glstm import GLSTM
+from cells.glstm import GLSTM, GLSTMState
 
 
 def sigmoid(a):
@@ -56,6 +56,42 @@ def test_equals_the_printed_equations(sizes, threshold, n_b, seed):
         torch.testing.assert_close(torch.from_numpy(c), state.cell)
         assert [[t], [t]] == state.time.tolist()
         assert torch.equal(state.hidden, cell.readout(state))
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.3])
+@pytest.mark.parametrize("training", [False, True])
+def test_the_gates_that_are_exposed_are_those_of_the_step(training, threshold):
+    """i, f, o and k of the fourth step, transcribed, and the state that they make."""
+    rng = np.random.default_rng(1)
+    cell = GLSTM(3, 8, t_max=8, threshold=threshold).double().train(training)
+    randomize(cell, rng)
+    with torch.no_grad():
+        cell.center.uniform_(1, 8)
+        cell.log_width.fill_(0.5)
+    p = {name: value.detach().numpy() for name, value in cell.named_parameters()}
+    x, h, c = (rng.standard_normal((2, n)) for n in (3, 8, 8))
+    state = GLSTMState(torch.from_numpy(h), torch.from_numpy(c), torch.full((2, 1), 3))
+    a = x @ p["affine.weight_ih"].T + h @ p["affine.weight_hh"].T + p["affine.bias_ih"]
+    a_i, a_f, a_g, a_o = np.split(a, 4, axis=-1)
+    distance = np.tile((4 - p["center"]) / np.exp(p["log_width"]), (2, 1))
+    smooth = np.exp(-(distance**2))
+    k = smooth if training else np.where(smooth < threshold, 0, smooth)
+    assert bool(threshold and not training) == (0 in k)
+    expected = {"input": sigmoid(a_i), "forget": sigmoid(a_f), "output": sigmoid(a_o), "time": k}
+    found = cell.gate_values(torch.from_numpy(x), state)
+    assert [*expected] == [*found] == [*cell.gates]
+    read = {"input": a_i, "forget": a_f, "output": a_o, "time": distance}
+    for name, values in expected.items():
+        torch.testing.assert_close(torch.from_numpy(values), found[name])
+        (block,) = cell.gates[name].blocks
+        again = cell.gates[name](**{block: torch.from_numpy(read[name])})
+        function = smooth if name == "time" else values
+        torch.testing.assert_close(torch.from_numpy(function), again)
+    i, f, o = (expected[name] for name in ("input", "forget", "output"))
+    made = f * c + i * np.tanh(a_g)
+    actual = cell.step(torch.from_numpy(x), state)
+    torch.testing.assert_close(torch.from_numpy(k * made + (1 - k) * c), actual.cell)
+    torch.testing.assert_close(torch.from_numpy(k * o * np.tanh(made) + (1 - k) * h), actual.hidden)
 
 
 @pytest.mark.parametrize("n_b", [0, 1, 2])

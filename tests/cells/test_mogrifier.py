@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import cells
 from cells.mogrifier import MogrifierLSTM, MogrifierState
+from cells.parts.gates import Coefficients
 
 
 def sigmoid(a):
@@ -68,6 +69,68 @@ def test_equals_the_printed_equations(sizes, rounds, rank, cap_input, tie, n_b, 
     torch.testing.assert_close(torch.from_numpy(cell_state), actual.cell)
     torch.testing.assert_close(torch.from_numpy(hidden), actual.hidden)
     assert torch.equal(actual.hidden, cell.readout(actual))
+
+
+@pytest.mark.parametrize(
+    ("knobs", "names"),
+    [
+        ({}, ["forget", "input", "output"]),
+        ({"cap_input": False}, ["forget", "input", "output"]),
+        ({"tie": True, "rounds": 3}, ["forget", "output"]),
+        ({"rank": 2, "n_b": 2}, ["forget", "input", "output"]),
+    ],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_the_gates_that_are_exposed_are_those_of_the_step(knobs, names, seed):
+    """f, i and o of the modulated x and h, transcribed, and the state that they make."""
+    rng = np.random.default_rng(seed)
+    cell = MogrifierLSTM(3, 4, **knobs).double()
+    randomize(cell, rng)
+    p = {name: value.detach().numpy() for name, value in cell.named_parameters()}
+    x, h, c = (rng.standard_normal((6, n)) for n in (3, 4, 4))
+    x_in, h_in = x, h
+    for i in range(len(cell.rounds)):
+        prefix = f"rounds.{i}."
+        matrix = (
+            p[prefix + "left"] @ p[prefix + "right"]
+            if cell.rounds[i].rank
+            else p[prefix + "weight"]
+        )
+        if i % 2:
+            h_in = 2 * sigmoid(x_in @ matrix.T + p[prefix + "bias"]) * h_in
+        else:
+            x_in = 2 * sigmoid(h_in @ matrix.T + p[prefix + "bias"]) * x_in
+    a = x_in @ p["affine.weight_ih"].T + h_in @ p["affine.weight_hh"].T
+    a = a + p["affine.bias_ih"] + p.get("affine.bias_hh", 0)
+    *entry, a_f, a_g, a_o = np.split(a, cell.affine.blocks, axis=-1)
+    f, g, o = sigmoid(a_f), np.tanh(a_g), sigmoid(a_o)
+    i = sigmoid(entry[0]) if entry else 1 - f
+    if entry and cell.cap_input:
+        i = np.minimum(i, 1 - f)
+        assert (i < sigmoid(entry[0])).any()  # the cap is met, and it is not all there is
+        assert (i < 1 - f).any()
+    state = MogrifierState(torch.from_numpy(h), torch.from_numpy(c))
+    found = cell.gate_values(torch.from_numpy(x), state)
+    assert names == [*found] == [*cell.gates]
+    read = {
+        "forget": {"forget": a_f} if cell.tie else {"preactivation": a_f},
+        "input": {"input": entry[0], "forget": a_f} if entry else {},
+        "output": {"preactivation": a_o},
+    }
+    if not cell.cap_input:
+        read["input"] = {"preactivation": entry[0]}
+    for name, gate in cell.gates.items():
+        again = gate(**{block: torch.from_numpy(at) for block, at in read[name].items()})
+        for values in (found[name], again):
+            pair = isinstance(values, Coefficients)
+            assert pair == (cell.tie and name == "forget")
+            expected = (f, i) if pair else ({"forget": f, "input": i, "output": o}[name],)
+            for one, other in zip(expected, values if pair else (values,), strict=True):
+                torch.testing.assert_close(torch.from_numpy(one), other)
+    made = f * c + i * g
+    actual = cell.step(torch.from_numpy(x), state)
+    torch.testing.assert_close(torch.from_numpy(made), actual.cell)
+    torch.testing.assert_close(torch.from_numpy(o * np.tanh(made)), actual.hidden)
 
 
 @pytest.mark.parametrize("n_b", [0, 1, 2])

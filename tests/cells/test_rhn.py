@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cells import describe, get, unroll
+from cells.parts.gates import Coefficients
 from cells.rhn import RHN, RHNState
 
 torch.set_num_threads(1)
@@ -57,6 +58,49 @@ def test_rollout_equals_the_equations(sizes, depth, couple, n_b, scale, seed):
         expected = oracle_step(cell, x.numpy(), expected)
         torch.testing.assert_close(state.hidden.detach(), torch.from_numpy(expected))
     assert torch.equal(cell.readout(state), state.hidden)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    depth=st.integers(1, 3),
+    couple=st.booleans(),
+    n_b=st.sampled_from([0, 1, 2]),
+    seed=st.integers(0, 2**16),
+)
+def test_the_gates_that_are_exposed_are_those_of_the_step(depth, couple, n_b, seed):
+    """Layer by layer, transcribed: their values, the function of the pre-activations, and h' made of them."""
+    g = torch.Generator().manual_seed(seed)
+    cell = RHN(3, 4, depth=depth, couple=couple, n_b=n_b, init_scale=2.0, generator=g).double()
+    x, h = (torch.randn(5, size, generator=g, dtype=torch.float64) for size in (3, 4))
+    found = cell.gate_values(x, RHNState(h))
+    assert [*cell.gates] == [*found]
+    p = {name: value.detach().numpy() for name, value in cell.named_parameters()}
+    s = h.numpy()
+    for layer in range(1, depth + 1):
+        prefix = "first" if layer == 1 else f"deeper.{layer - 2}"
+        a = s @ p[f"{prefix}.weight_hh"].T
+        a = a + p.get(f"{prefix}.bias_ih", 0) + p.get(f"{prefix}.bias_hh", 0)
+        if layer == 1:
+            a = a + x.numpy() @ p["first.weight_ih"].T
+        a_r, a_z = a[:, :4], -a[:, :4] if couple else a[:, 4:8]
+        expected = torch.from_numpy(sigmoid(a_r)), torch.from_numpy(sigmoid(a_z))
+        if couple:
+            actual = found[f"carry {layer}"]
+            again = cell.gates[f"carry {layer}"](forget=torch.from_numpy(a_r))
+            assert isinstance(actual, Coefficients)
+        else:
+            names = (f"carry {layer}", f"transform {layer}")
+            actual = tuple(found[name] for name in names)
+            again = tuple(
+                cell.gates[name](preactivation=torch.from_numpy(a_k))
+                for name, a_k in zip(names, (a_r, a_z), strict=True)
+            )
+        for one, same, other in zip(expected, actual, again, strict=True):
+            torch.testing.assert_close(one, same.detach())
+            torch.testing.assert_close(one, other)
+        carry, transform = (value.detach().numpy() for value in actual)
+        s = carry * s + transform * np.tanh(a[:, -4:])
+    torch.testing.assert_close(torch.from_numpy(s), cell.step(x, RHNState(h)).hidden.detach())
 
 
 @settings(max_examples=30, deadline=None)

@@ -20,7 +20,9 @@ from torch import nn
 import cells
 from cells import Claim
 from cells.gru import GRU
+from cells.mogrifier import MogrifierLSTM
 from cells.parts.gates import Gate
+from cells.rhn import RHN
 from properties import certify
 from properties.command import main
 from properties.command.gates import DOCS, write
@@ -262,6 +264,53 @@ def test_every_registered_claim_is_borne_out(name):
 def test_the_grid_and_the_single_gates_are_exposed():
     """A cell that no longer exposes its gates would be not-applicable, and no one would notice."""
     assert {"lstm", "gru", "ur-lstm", "om-gru", "janet", "mgu", "li-gru", "kaf-gru"} <= {*EXPOSED}
+    assert {"rhn", "brhn", "mogrifier-lstm", "g-lstm"} <= {*EXPOSED}
+
+
+@pytest.mark.parametrize(
+    ("factory", "names"),
+    [
+        (lambda d, h: RHN(d, h, depth=2), ["carry 1", "transform 1", "carry 2", "transform 2"]),
+        (lambda d, h: RHN(d, h, depth=2, couple=True), ["carry 1", "carry 2"]),
+        (MogrifierLSTM, ["forget", "input", "output"]),
+        (lambda d, h: MogrifierLSTM(d, h, cap_input=False), ["forget", "input", "output"]),
+        (lambda d, h: MogrifierLSTM(d, h, tie=True), ["forget", "output"]),
+    ],
+)
+@pytest.mark.parametrize("scope", ["at-init", "all-weights"])
+def test_several_plain_gates_are_each_measured(factory, names, scope):
+    """Every gate of every layer has its curve, and at each distance it passes what a sigmoid does."""
+    finding = judged(factory, scope)
+    assert Status.TESTED == finding.status, finding.reason
+    assert 1.0 == finding.evidence["bound"]
+    curves = finding.evidence["curves"]
+    assert names == [*curves]
+    for curve in curves.values():
+        assert {(side, e) for side in SIDES for e in EPSILONS} == {
+            (level["side"], level["epsilon"]) for level in curve
+        }
+        assert pytest.approx(1.0, rel=1e-5) == min(level["most"] for level in curve)
+        assert pytest.approx(1.0, rel=1e-5) == max(level["most"] for level in curve)
+    if scope == "at-init":
+        assert names == [gate["gate"] for gate in finding.evidence["initialization"]]
+
+
+@pytest.mark.parametrize("epsilon", EPSILONS)
+def test_the_time_gate_of_g_lstm_is_a_gaussian(epsilon):
+    """With u = √−ln k the slope is 2k√−ln k: 2/√ε times a sigmoid's near open, 2√ln(1/ε) near shut."""
+    gate = next(g for g in effective_gates(cells.get("g-lstm")(3, 8)) if g.name == "time")
+    found = by_place(levels(gate, 0))
+    for side, k in (("open", 1 - epsilon), ("shut", epsilon)):
+        expected = 2 * k * math.sqrt(-math.log(k)) / (epsilon * (1 - epsilon))
+        assert pytest.approx(expected, rel=1e-4) == found[side, epsilon].most
+        assert 8 == found[side, epsilon].units
+    assert pytest.approx(2 / math.sqrt(epsilon), rel=0.06) == found["open", epsilon].most
+
+
+def test_a_factor_of_two_is_not_what_a_level_is_about():
+    """Why the factors of the Mogrifier LSTM are left out: at 1 − ε, 2σ is half open and passes 1/2."""
+    level = by_place(levels(plain(lambda a: 2 * torch.sigmoid(a), a=2), 0))["open", 1e-3]
+    assert pytest.approx(500.0, rel=2e-3) == level.most
 
 
 def test_a_plain_sigmoid_that_claims_to_be_refined_is_falsified_by_this_property_alone():
