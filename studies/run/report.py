@@ -21,7 +21,8 @@ _HEAD = """# Results
 Every figure is computed from a run that is stored in `studies/results/`; this page and its picture are
 written by `python -m studies report`. `mean [lowest, highest]` over the seeds of the test metric at the best
 validation. The published numbers stand beside ours for orientation: each task says how its protocol
-differs from the paper's, and where it does, the two columns do not measure the same.
+differs from the paper's, and where it does, the two columns do not measure the same. Minutes are wall time of
+all replicates together on one core, beside other work.
 """
 
 
