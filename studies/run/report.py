@@ -134,18 +134,21 @@ def picture(results: Sequence[xarray.Dataset]) -> bytes:
     tasks = sorted({one.attrs["task"] for one in results})
     columns = min(3, len(tasks))
     rows = math.ceil(len(tasks) / columns)
+    colors = {name: f"C{k % 10}" for k, name in enumerate(sorted({label(one) for one in results}))}
     with mpl.rc_context({"svg.hashsalt": "desiderata", "font.size": 9}):
         figure = Figure(figsize=(4.2 * columns, 3.1 * rows), layout="constrained")
         for place, task in enumerate(tasks):
             axes = figure.add_subplot(rows, columns, place + 1)
             own = [one for one in results if one.attrs["task"] == task]
             for one in own:
-                _curve(axes, one)
+                _curve(axes, one, colors[label(one)])
             about = own[0].attrs
             axes.axhline(about["ignorance"], color="0.5", linestyle=":", linewidth=1)
+            if about["better"] == "lower":  # the first steps would flatten all that follows
+                axes.set_ylim(top=min(axes.get_ylim()[1], 1.1 * about["ignorance"]))
             axes.set_title(task)
             axes.set_ylabel(about["metric"])
-            axes.set_xlabel("examples seen per replicate")
+            axes.set_xlabel("thousand examples seen per replicate")
             axes.legend(fontsize=7, frameon=False)
             axes.spines[["top", "right"]].set_visible(False)
         buffer = io.BytesIO()
