@@ -156,11 +156,10 @@ def picture(results: Sequence[xarray.Dataset]) -> bytes:
     return b"\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + b"\n"
 
 
-def _curve(axes: Any, result: xarray.Dataset) -> None:
-    values = result["valid_metric"]
-    middle = values.mean("seed", skipna=True)
-    (line,) = axes.plot(result["examples"], middle, label=label(result), linewidth=1.3)
-    axes.fill_between(
-        result["examples"], values.min("seed"), values.max("seed"),
-        color=line.get_color(), alpha=0.2, linewidth=0,
-    )  # fmt: skip
+def _curve(axes: Any, result: xarray.Dataset, color: str) -> None:
+    values, seen = result["valid_metric"], result["examples"] / 1000
+    axes.plot(
+        seen, values.mean("seed", skipna=True), label=label(result), linewidth=1.3, color=color
+    )
+    low, high = values.min("seed"), values.max("seed")
+    axes.fill_between(seen, low, high, color=color, alpha=0.2, linewidth=0)
