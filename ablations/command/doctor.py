@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 import rich.console
@@ -11,7 +12,7 @@ from ablations.command.ending import conclude
 from ablations.command.options import Storage, Study
 from ablations.core.errors import AblationError
 from ablations.ledger.folder import Folder
-from ablations.ledger.storage import JOURNAL, open_storage
+from ablations.ledger.storage import JOURNAL
 from ablations.ledger.worker import Worker, available
 
 
@@ -37,9 +38,9 @@ def command(
             console.print(
                 f"kept the old journal as {kept}", markup=False, highlight=False, soft_wrap=True
             )
-    with available(storage):
-        open_storage(study, storage)
-        for ledger in Worker(folder, layout, storage).ledgers:
+    worker = Worker(folder, layout, storage)
+    with contextlib.closing(worker), available(storage):
+        for ledger in worker.ledgers:
             for line in ledger.fill():
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
     conflicts = sorted(path.name for path in (study / "runs").glob("*.dup"))

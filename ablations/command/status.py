@@ -16,7 +16,7 @@ from ablations.command.ending import DONE, MISSING
 from ablations.command.options import Storage, Study
 from ablations.core.job import Layout
 from ablations.ledger.folder import Folder
-from ablations.ledger.worker import Worker, available, facts
+from ablations.ledger.worker import Worker
 
 
 def command(
@@ -30,8 +30,7 @@ def command(
     while True:
         folder = Folder(study)
         layout = folder.layout()
-        with available(storage):
-            attempts = facts(Worker(folder, layout, storage).ledgers)
+        attempts = Worker(folder, layout, storage).attempts()
         content = summary(folder, layout, attempts)
         if json:
             typer.echo(json_module.dumps(content, indent=1))

@@ -13,7 +13,7 @@ from ablations.dataset.provenance import provenance
 from ablations.dataset.verdicts import verdicts
 from ablations.ledger.folder import DATASET, Folder
 from ablations.ledger.storage import kind
-from ablations.ledger.worker import Worker, facts
+from ablations.ledger.worker import Worker
 
 
 def export(
@@ -38,6 +38,6 @@ def export(
                     records[cell.key, seed] = record
         judged = verdicts(layout, folder.path / "verdicts") if certify else {}
         about = {**provenance(), "storage_kind": kind(url)}
-        tree = build(layout, records, facts(worker.ledgers), judged, about)
+        tree = build(layout, records, worker.attempts(), judged, about)
         save(tree, folder.path / DATASET if out is None else out)
         return tree

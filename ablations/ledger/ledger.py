@@ -53,13 +53,7 @@ class Ledger:
 
     def __post_init__(self) -> None:
         self.better: Better = task_class(self.task).metric.better
-        self.study = optuna.create_study(
-            study_name=self.name,
-            storage=self.storage,
-            sampler=optuna.samplers.RandomSampler(seed=0),  # never asked; the default one is slow
-            direction="minimize" if self.better == "lower" else "maximize",
-            load_if_exists=True,
-        )
+        self.study = self._opened()
         self._seeds = [str(seed) for seed in self.layout.seeds]
         self._beat_lock = threading.Lock()
 
@@ -68,6 +62,19 @@ class Ledger:
         """``plan/profile/task@design``: another design is another study, since Optuna fixes its choices."""
         layout = self.layout
         return f"{layout.plan.name}/{layout.profile}/{self.task}@{layout.key[:12]}"
+
+    def _opened(self) -> optuna.Study:
+        sampler = optuna.samplers.RandomSampler(seed=0)  # never asked; the default one is slow
+        try:  # creating what exists would add a line to the journal each time
+            return optuna.load_study(study_name=self.name, storage=self.storage, sampler=sampler)
+        except KeyError:
+            return optuna.create_study(
+                study_name=self.name,
+                storage=self.storage,
+                sampler=sampler,
+                direction="minimize" if self.better == "lower" else "maximize",
+                load_if_exists=True,
+            )
 
     def trials(self, states: Sequence[TrialState] | None = None) -> list[FrozenTrial]:
         """The trials of jobs, by number."""

@@ -48,13 +48,15 @@ def open_storage(folder: Path, url: str | None = None) -> BaseStorage:
 
 def _database(url: str) -> BaseStorage:
     from optuna.storages import RDBStorage
+    from sqlalchemy.exc import SQLAlchemyError
 
     if url.startswith("postgresql://"):
         url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
     # one connection for the loop and one for the beat: a server allows a hundred to all workers together
     options: dict[str, Any] = {"pool_size": 2, "max_overflow": 0, "pool_pre_ping": True}
-    if "connect_timeout" not in url:
-        options["connect_args"] = {"connect_timeout": 10}
+    # a server without an encoding of its own (SQL_ASCII) would answer in bytes
+    asked = {"connect_timeout": 10, "client_encoding": "utf8"}
+    options["connect_args"] = {key: one for key, one in asked.items() if f"{key}=" not in url}
     try:
         return RDBStorage(url, engine_kwargs=options)
     except ImportError as error:
@@ -62,8 +64,16 @@ def _database(url: str) -> BaseStorage:
             f"storage {redacted(url)}: expected the package psycopg beside ours: pip install "
             "'psycopg[binary]'"
         ) from error
-    except Exception as error:  # noqa: BLE001 - drivers have errors of their own
+    except SQLAlchemyError as error:
         raise unreachable(url, error) from None
+
+
+def close(storage: BaseStorage) -> None:
+    """Give a database's connections back; a journal holds nothing open."""
+    engine = getattr(storage, "engine", None)
+    if engine is not None:
+        storage.remove_session()
+        engine.dispose()
 
 
 def unreachable(url: str, error: Exception) -> UnavailableError:

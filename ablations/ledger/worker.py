@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from optuna.trial import FrozenTrial, TrialState
 
 from ablations.core.errors import UnavailableError
 from ablations.core.job import Job, Layout
@@ -23,8 +24,8 @@ from ablations.ledger.execute import (
 )
 from ablations.ledger.folder import Folder
 from ablations.ledger.lease import BEAT, LEASE, Beat, Leases
-from ablations.ledger.ledger import Claim, Ledger
-from ablations.ledger.storage import VARIABLE, open_storage, unreachable
+from ablations.ledger.ledger import Claim, Ledger, ending
+from ablations.ledger.storage import VARIABLE, close, open_storage, unreachable
 
 RESERVE = 64 * 2**20  # bytes of free disk below which nothing new is begun
 _POLL = 1.0  # seconds between looks at what the others hold
@@ -53,9 +54,10 @@ class Worker:
     def __post_init__(self) -> None:
         leases: dict[str, Leases] = {task: Leases(self.lease) for task in self.layout.plan.tasks}
         with available(self.url):
-            storage = open_storage(self.folder.path, self.url)
+            self.storage = open_storage(self.folder.path, self.url)
             self.ledgers = [
-                Ledger(storage, self.folder, self.layout, task, leases[task]) for task in leases
+                Ledger(self.storage, self.folder, self.layout, task, leases[task])
+                for task in leases
             ]
 
     def work(self, retry: tuple[str, ...] = ()) -> list[str]:
@@ -64,34 +66,46 @@ class Worker:
         ``retry``: outcomes that are tried again once, by request. Raises :class:`PreemptedError` when asked
         to stop, :class:`UnavailableError` where the storage or the disk does not answer.
         """
+        with contextlib.closing(self), available(self.url):
+            return self._work(retry)
+
+    def _work(self, retry: tuple[str, ...]) -> list[str]:
         done = 0
-        with available(self.url):
-            stuck = self._fill(retry)
-            while True:
-                self._room()
-                found = self._claim()
-                if found is not None:
-                    self._run(*found)
-                    done += 1
-                    if done == self.max_jobs:
-                        return stuck
-                    continue
-                for ledger in self.ledgers:
-                    ledger.reap()
-                stuck = self._fill(())
-                if not self._open():
+        stuck = self._fill(retry)
+        while True:
+            self._room()
+            found = self._claim()
+            if found is not None:
+                self._run(*found)
+                done += 1
+                if done == self.max_jobs:
                     return stuck
-                if self.around.stopping():
-                    raise PreemptedError
-                if not self._open(waiting=True):
-                    time.sleep(min(_POLL, self.lease / 4))
+                continue
+            for ledger in self.ledgers:
+                ledger.reap()
+            stuck = self._fill(())
+            if not self._open():
+                return stuck
+            if self.around.stopping():
+                raise PreemptedError
+            if not self._open(waiting=True):
+                time.sleep(min(_POLL, self.lease / 4))
+
+    def attempts(self) -> list[dict[str, Any]]:
+        """Every attempt of every job, flat, by task and number."""
+        with contextlib.closing(self), available(self.url):
+            return [
+                _fact(ledger.task, trial) for ledger in self.ledgers for trial in ledger.trials()
+            ]
+
+    def close(self) -> None:
+        """Give connections back; what is used later opens them again."""
+        close(self.storage)
 
     def _fill(self, retry: tuple[str, ...]) -> list[str]:
         return [line for ledger in self.ledgers for line in ledger.fill(retry)]
 
     def _open(self, *, waiting: bool = False) -> bool:
-        from optuna.trial import TrialState
-
         states = [TrialState.WAITING] + ([] if waiting else [TrialState.RUNNING])
         return any(ledger.trials(states) for ledger in self.ledgers)
 
@@ -177,24 +191,15 @@ def remaining(folder: Folder, layout: Layout) -> list[Job]:
     return layout.jobs(folder.done(layout))
 
 
-def facts(ledgers: list[Ledger]) -> list[dict[str, Any]]:
-    """Every attempt of every job, flat."""
-    from ablations.ledger.ledger import ending
-
-    found = []
-    for ledger in ledgers:
-        for trial in ledger.trials():
-            about = trial.user_attrs
-            found.append(
-                {
-                    "task": ledger.task,
-                    "number": trial.number,
-                    "variant": about["variant"],
-                    "seeds": " ".join(map(str, about["seeds"])),
-                    "attempt": int(about["attempt"]),
-                    "ending": ending(trial),
-                    "host_id": about.get("host_id", ""),
-                    "reason": about.get("reason", ""),
-                }
-            )
-    return found
+def _fact(task: str, trial: FrozenTrial) -> dict[str, Any]:
+    about = trial.user_attrs
+    return {
+        "task": task,
+        "number": trial.number,
+        "variant": about["variant"],
+        "seeds": " ".join(map(str, about["seeds"])),
+        "attempt": int(about["attempt"]),
+        "ending": ending(trial),
+        "host_id": about.get("host_id", ""),
+        "reason": about.get("reason", ""),
+    }
