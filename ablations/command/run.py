@@ -21,6 +21,7 @@ from ablations.command.options import (
     Storage,
     Workers,
 )
+from ablations.core.errors import AblationError
 from ablations.core.job import Layout, lay_out
 from ablations.core.registry import get_plan
 from ablations.dataset.export import export
@@ -86,7 +87,10 @@ def _current(folder: Folder, layout: Layout) -> bool:
     path, page = folder.path / DATASET, folder.path / "report.md"
     if not (path.exists() and page.exists()):
         return False
-    tree = load(path)
+    try:
+        tree = load(path)
+    except AblationError:  # damaged, or of another version: it is written anew
+        return False
     for task, node in tree.children["runs"].children.items():
         cells = [cell for cell in layout.cells if cell.task == task]
         records = [[folder.record(cell.key, seed) for seed in layout.seeds] for cell in cells]

@@ -47,7 +47,9 @@ def summary(folder: Folder, layout: Layout, attempts: list[dict[str, Any]]) -> d
     for cell in layout.cells:
         records = [folder.record(cell.key, seed) for seed in layout.seeds]
         outcomes = Counter(record.outcome for record in records if record is not None)
-        own = [a for a in attempts if (a["task"], a["variant"]) == (cell.task, cell.variant.name)]
+        own = [
+            a for a in attempts if (a["task"], a["variant_name"]) == (cell.task, cell.variant.name)
+        ]
         last = own[-1] if own else {"ending": "", "reason": ""}
         rows.append(
             {

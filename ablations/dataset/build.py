@@ -106,7 +106,7 @@ def _root(
             "schema_version": VERSION,
             "title": plan.title,
             "summary": f"{len(layout.variants)} variants on {', '.join(plan.tasks)}, "
-            "{len(layout.seeds)} seeds",
+            f"{len(layout.seeds)} seeds",
             "license": "MIT",
             "suite": plan.name,
             "source": plan.source,
@@ -219,12 +219,12 @@ def _note_failures(
     """How the last attempt of a run ended that has no record."""
     places = {variant.name: place for place, variant in enumerate(layout.variants)}
     for attempt in sorted(attempts, key=lambda one: (one["task"], one["number"])):
-        if attempt["task"] != task or attempt["variant"] not in places:
+        if attempt["task"] != task or attempt["variant_name"] not in places:
             continue
         for seed in map(int, attempt["seeds"].split()):
             if seed in layout.seeds and attempt["ending"] in _ENDINGS:
                 k = layout.seeds.index(seed)
-                outcome[places[attempt["variant"]], k] = _ENDINGS[attempt["ending"]]
+                outcome[places[attempt["variant_name"]], k] = _ENDINGS[attempt["ending"]]
 
 
 def _about(name: str, variable: Variable, task: Task) -> dict[str, Any]:

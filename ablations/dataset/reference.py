@@ -18,8 +18,8 @@ from studies.core.registry import get_task
 def reference(layout: Layout, cells: Sequence[Cell], protocol: Protocol) -> xarray.Dataset:
     """The published rows of ``protocol`` along "row".
 
-    ``variant``: whose number it is, empty for nobody's; ``protocol_differs``: 1 where ours was run by other
-    settings than the printed one.
+    ``variant_name``: whose number it is, empty for nobody's; ``protocol_differs``: 1 where ours was run
+    by other settings than the printed one.
     """
     varied = {_key(k) for axis in layout.plan.axes for lv in axis.levels for k in lv.overrides}
     columns: dict[str, list[str]] = {name: [] for name in REFERENCE}
@@ -33,7 +33,7 @@ def reference(layout: Layout, cells: Sequence[Cell], protocol: Protocol) -> xarr
         columns["table"].append(row.table)
         columns["note"].append(row.note)
         columns["departs_json"].append(json.dumps(dict(row.departs), sort_keys=True))
-        columns["variant"].append("" if ours is None else ours.variant.name)
+        columns["variant_name"].append("" if ours is None else ours.variant.name)
         differs.append(int(ours is not None and _differs(row, ours, protocol)))
         values.append(float(row.value))
     data: dict[str, Any] = {

@@ -49,6 +49,7 @@ ROOT_ATTRIBUTES = (
     "package_version", "versions_json", "git_sha", "git_dirty", "platform", "devices_json", "seeds_scheme",
     "storage_kind",
 )  # fmt: skip
-ATTEMPTS = ("task", "number", "variant", "seeds", "attempt", "ending", "host_id", "reason")
-REFERENCE = ("label", "column", "cell", "metric", "table", "note", "departs_json", "variant")
+# not "variant": groups inherit the root's coordinate of that name
+ATTEMPTS = ("task", "number", "variant_name", "seeds", "attempt", "ending", "host_id", "reason")
+REFERENCE = ("label", "column", "cell", "metric", "table", "note", "departs_json", "variant_name")
 SEEDS_SCHEME = "blake2b of (seed, stream name, position): studies.core.streams"

@@ -105,7 +105,9 @@ def record(job: Job, result: xarray.Dataset, seed: int, provenance: dict[str, An
     curve = one["valid_metric"].values
     # points after a replicate's end are of its block, not of the run
     reached = int(np.isfinite(curve).nonzero()[0].max(initial=-1)) + 1
-    status = STATUSES[int(one["outcome"])]
+    outcome = _OUTCOMES[STATUSES[int(one["outcome"])]]
+    if not np.isfinite(one["test_metric"]):  # a finite loss to the end and a metric that is none
+        outcome = "diverged"
     curves = {
         "step": one["step"].values[:reached].tolist(),
         "examples": one["examples"].values[:reached].tolist(),
@@ -119,7 +121,7 @@ def record(job: Job, result: xarray.Dataset, seed: int, provenance: dict[str, An
         cell=job.cell.key,
         seed=seed,
         task=job.cell.task,
-        outcome=_OUTCOMES[status],
+        outcome=outcome,
         about={
             "metric": about["metric"],
             "unit": metric["units"],

@@ -196,7 +196,7 @@ def _fact(task: str, trial: FrozenTrial) -> dict[str, Any]:
     return {
         "task": task,
         "number": trial.number,
-        "variant": about["variant"],
+        "variant_name": about["variant"],
         "seeds": " ".join(map(str, about["seeds"])),
         "attempt": int(about["attempt"]),
         "ending": ending(trial),

@@ -35,7 +35,7 @@ def compare(
         one = reference.isel(row=k)
         if str(one["metric"].item()) == "n_cell_parameters" or str(one["cell"].item()) not in cells:
             continue
-        name = str(one["variant"].item())
+        name = str(one["variant_name"].item())
         row = rows.get(name)
         value = float(one["value"])
         yield Comparison(

@@ -1,0 +1,212 @@
+"""Reports: deterministic, escaped, and words that follow from the numbers."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import html.parser
+import io
+import math
+
+import fake_runs
+import numpy as np
+import pytest
+
+from ablations.core.axis import Axis, Level
+from ablations.core.expect import Expect
+from ablations.dataset.build import build
+from ablations.dataset.netcdf import load, runs, save
+from ablations.dataset.provenance import provenance
+from ablations.report.analysis import analyze
+from ablations.report.published import word
+from ablations.report.write import contents, write
+
+ABOUT = {**provenance(), "storage_kind": "journal"}
+ZERO, OVERWRITTEN = {"gato-memory": "zero"}, {"gato-memory": "overwritten"}
+
+
+def study(values, expect=(), seeds=6, diverged=(), **changes):
+    """A study of GATO's memory whose variants score ``values`` (±1% over seeds, shared between variants)."""
+    layout = fake_runs.layout(seeds=seeds, expect=tuple(expect), **changes)
+    noise = np.random.default_rng(0).uniform(0.99, 1.01, seeds)
+    found = {}
+    for cell, mean in zip(layout.cells, values, strict=True):
+        job = next(job for job in layout.jobs() if job.cell is cell)
+        for seed in layout.seeds:
+            record = fake_runs.record(job, seed)
+            if (cell.variant.name, seed) in diverged:
+                record = fake_runs.record(job, seed, outcome="diverged")
+            else:
+                ends = {**record.ends, "test_metric": mean * float(noise[seed])}
+                record = dataclasses.replace(record, ends=ends)
+            found[cell.key, seed] = record
+    return build(layout, found, [], {}, ABOUT)
+
+
+def claims(tree):
+    """The words, in order."""
+    return [claim.word for section in analyze(tree) for claim in section.claims]
+
+
+CLAIMS = (
+    Expect("solves", "x", "solves"),
+    Expect("stays", "x", "at ignorance", ZERO),
+    Expect("better", "x", "better than", {}, ZERO),
+    Expect("not better", "x", "not better than", ZERO, {}),
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ((0.001, 0.17, 0.17), ["supported"] * 4),
+        ((0.17, 0.001, 0.17), ["contradicted"] * 4),
+        ((0.0171, 0.153, 0.1), ["inconclusive", "inconclusive", "supported", "supported"]),
+    ],
+)
+def test_claims_follow_the_numbers(values, words):
+    """Ignorance scores 0.17 here; nine tenths of the way end at 0.017, a tenth at 0.153."""
+    assert claims(study(values, CLAIMS)) == words
+
+
+def test_equal_variants_decide_nothing():
+    """The interval of the difference holds zero."""
+    tree = study((0.1, 0.1, 0.1), CLAIMS[2:])
+    section = analyze(tree)[0]
+    assert section.rows[1].against.difference == 0
+    assert claims(tree) == ["inconclusive", "inconclusive"]
+
+
+def test_few_seeds_decide_nothing():
+    """However large the difference."""
+    assert claims(study((0.001, 0.17, 0.17), CLAIMS, seeds=3)) == ["inconclusive"] * 4
+
+
+def test_who_diverges_more_is_not_better_by_the_mean_of_the_survivors():
+    """The means over finite runs say better; the runs that are gone forbid it."""
+    tree = study((0.001, 0.17, 0.17), CLAIMS, seeds=7, diverged={("baseline", 0)})
+    assert claims(tree) == ["inconclusive", "supported", "inconclusive", "inconclusive"]
+    row = analyze(tree)[0].rows[0]
+    assert (row.diverged, len(row.values), row.planned) == (1, 6, 7)
+    assert math.isfinite(row.median)
+
+
+def test_differences_are_paired_by_seed():
+    """Only seeds that both have; the noise that they share cancels."""
+    tree = study((0.10, 0.11, 0.1), seeds=7, diverged={("gato-memory=zero", 3)})
+    against = analyze(tree)[0].rows[1].against
+    assert against.n == 6
+    assert against.difference == pytest.approx(0.01, rel=0.02)
+    assert against.rho == pytest.approx(1.0)
+    assert against.p == 2 / 2**6
+
+
+def test_effects_of_a_grid_are_averaged_over_the_other_axes():
+    """A made-up grid in which the second axis adds 1 and the first adds its place."""
+    one = Axis("one", "one", (Level("a", {"lam": 0.7}), Level("b", {"lam": 0.5})), "x")
+    two = Axis("two", "two", (Level("c", {"gamma": "cos"}), Level("d", {"gamma": "sin"})), "x")
+    tree = study((1.0, 2.0, 4.0, 5.0), design="factorial", axes=(one, two))
+    effects = {(e.axis, e.level): e for e in analyze(tree)[0].effects}
+    assert effects["one", "b"].against.difference == pytest.approx(3.0, rel=0.02)
+    assert effects["two", "d"].against.difference == pytest.approx(1.0, rel=0.02)
+    assert effects["one", "b"].combinations == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "differs", "expected"),
+    [
+        (0.1, False, "agrees"),
+        (0.2, False, "differs"),
+        (0.1, True, "protocol differs"),
+        (math.inf, False, "differs"),
+    ],
+)
+def test_one_word_about_a_published_number(value, differs, expected):
+    """Six seeds with an interval around 0.1."""
+    row = analyze(study((0.1, 0.2, 0.3)))[0].rows[0]
+    assert word(value, row, differs=differs) == expected
+    few = analyze(study((0.1, 0.2, 0.3), seeds=3))[0].rows[0]
+    assert word(0.1, few, differs=False) == "inconclusive"
+    assert word(0.1, None, differs=False) == "not run"
+    gone = analyze(study((0.1, 0.2, 0.3), diverged={("baseline", 0)}))[0].rows[0]
+    assert word(math.inf, gone, differs=False) == "agrees"
+
+
+def test_the_same_dataset_gives_the_same_bytes(tmp_path):
+    """From memory and from a file, in every format."""
+    tree = study((0.001, 0.17, 0.17), CLAIMS)
+    save(tree, tmp_path / "a.nc")
+    one, two = contents(tree), contents(load(tmp_path / "a.nc"))
+    assert one == two
+    assert set(one) == {
+        "report.md", "report.html", "report.csv", "report-runs.csv", "report-adding.svg",
+    }  # fmt: skip
+    assert {p.name: p.read_bytes() for p in write(tree, tmp_path / "out")} == one
+    assert "3 variants on adding, 6 seeds" in one["report.md"].decode()
+    assert "{" not in one["report.md"].decode(), "a template that was not filled in"
+
+
+def test_numbers_in_the_tables_are_those_of_the_dataset():
+    """The CSV of runs holds every value in full; the one of variants their means."""
+    tree = study((0.001, 0.17, 0.17), diverged={("gato-memory=zero", 2)})
+    made = contents(tree)
+    dataset = runs(tree, "adding")
+    rows = list(csv.DictReader(io.StringIO(made["report-runs.csv"].decode())))
+    assert len(rows) == dataset["test_metric"].size
+    for row, value, outcome in zip(
+        rows, dataset["test_metric"].values.ravel(), dataset["outcome"].values.ravel(), strict=True
+    ):
+        assert (row["test_metric"] == "") == math.isnan(value)
+        assert math.isnan(value) or float(row["test_metric"]) == value
+        assert row["outcome"] == ("diverged" if outcome == 2 else "ok")
+    variants = list(csv.DictReader(io.StringIO(made["report.csv"].decode())))
+    assert [row["diverged"] for row in variants] == ["0", "1", "0"]
+    expected = np.nanmean(dataset["test_metric"].values, axis=1)
+    assert [float(row["mean"]) for row in variants] == pytest.approx(expected.tolist())
+
+
+class Tags(html.parser.HTMLParser):
+    """Collects what a page loads and runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_page_is_self_contained_and_escaped():
+    """No script, nothing loaded, and a title cannot become markup."""
+    expect = [Expect("<script>alert(1)</script>", "x", "solves")]
+    tree = study((0.001, 0.17, 0.17), expect, title="<b>bold</b> & more")
+    made = contents(tree)
+    page = made["report.html"].decode()
+    parser = Tags()
+    parser.feed(page)
+    names = [tag for tag, _ in parser.found]
+    assert "script" not in names
+    assert "link" not in names
+    assert "svg" in names
+    loaded = [a for _, a in parser.found for key in ("src", "href") if a.get(key, "#")[0] != "#"]
+    assert loaded == []
+    assert "&lt;b&gt;bold&lt;/b&gt; &amp; more" in page
+
+
+def test_an_unfinished_study_says_so():
+    """How many runs are missing; no claim is made of none."""
+    layout = fake_runs.layout(seeds=6, expect=CLAIMS)
+    made = contents(build(layout, {}, [], {}, ABOUT))
+    text = made["report.md"].decode()
+    assert "18 of 18 runs are missing" in text
+    assert "supported" not in text
+    assert "inconclusive" in text
+
+
+@pytest.mark.parametrize("style", ["quartiles", "gato"])
+def test_pictures_are_drawn_in_both_styles(style):
+    """With a diverged run among them."""
+    tree = study((0.001, 0.17, 0.17), diverged={("baseline", 0)})
+    svg = contents(tree, style=style)["report-adding.svg"]
+    assert svg.startswith(b"<?xml")
+    assert contents(tree, style=style)["report-adding.svg"] == svg
