@@ -59,7 +59,8 @@ PROTOCOLS = (
                 "task.length": 100,
                 "model.embedding": 32,
                 "training.learning_rate": 1e-3,
-                "training.examples": 30_000,
+                "gato/training.learning_rate": 4e-3,
+                "training.examples": 60_000,
                 "training.evaluate_every": 10_000,
             },
             "paper": {},
@@ -75,7 +76,7 @@ PROTOCOLS = (
         differs={
             "smoke": SMOKE_DIFFERS,
             "laptop": f"{LAPTOP_DIFFERS.replace('3e-3', '1e-3')}; the last 100 words, embedding 32, at "
-            "most one and a half epochs",
+            "most three epochs; GATO with its own paper's rate, 4e-3",
             "paper": f"{PAPER_DIFFERS}; {LAST_STATE_DIFFERS}",
         },
     ),
