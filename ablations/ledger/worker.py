@@ -119,7 +119,9 @@ class Worker:
 
     def _run(self, ledger: Ledger, claim: Claim) -> None:
         job = claim.job
-        self.say(f"{job.title}" + (f", attempt {claim.attempt}" if claim.attempt > 1 else ""))
+        left = len(remaining(self.folder, self.layout))
+        again = f", attempt {claim.attempt}" if claim.attempt > 1 else ""
+        self.say(f"{job.title}{again} ({left} jobs to do)")
         checkpoint = self.folder.checkpoint(job)
 
         def report(step: int, value: float) -> None:

@@ -13,11 +13,13 @@ from ablations.report.claims import Claim, spelled
 from ablations.report.statistics import ALPHA, Paired
 
 
-def markdown(tree: xarray.DataTree, sections: Sequence[Section], pictures: dict[str, str]) -> str:
-    """The whole page; ``pictures``: task → name of its file of curves."""
+def markdown(
+    tree: xarray.DataTree, sections: Sequence[Section], pictures: dict[str, list[str]]
+) -> str:
+    """The whole page; ``pictures``: task → the files of its curves and its grid."""
     lines = [*_head(tree, sections)]
     for section in sections:
-        lines += _section(section, pictures.get(section.task))
+        lines += _section(section, pictures.get(section.task, []))
     lines += _foot(tree)
     return "\n".join(lines) + "\n"
 
@@ -54,7 +56,7 @@ def _claim(task: str, one: Claim) -> str:
     return f"on {task}: {one.claim} ({one.source}). {one.because}."
 
 
-def _section(section: Section, picture: str | None) -> Iterator[str]:
+def _section(section: Section, pictures: Sequence[str]) -> Iterator[str]:
     about = section.about
     unit = "" if section.unit == "1" else f" ({section.unit})"
     yield f"## {section.task}"
@@ -64,8 +66,9 @@ def _section(section: Section, picture: str | None) -> Iterator[str]:
         f"{about['ignorance']:.4g}."
     )
     yield ""
-    if picture is not None:
-        yield f"![validation {about['metric']} against examples seen]({picture})"
+    said = (f"validation {about['metric']} against examples seen", "medians over the grid")
+    for text, picture in zip(said, pictures, strict=False):
+        yield f"![{text}]({picture})"
         yield ""
     yield from _table(HEADER, [cells(row) for row in section.rows])
     if section.effects:

@@ -13,8 +13,10 @@ from ablations.report.analysis import Section
 from ablations.report.markdown import HEADER, cells, number
 
 
-def page(tree: xarray.DataTree, sections: Sequence[Section], pictures: Mapping[str, bytes]) -> str:
-    """HTML with the pictures inside; every text is escaped. ``pictures``: task → SVG."""
+def page(
+    tree: xarray.DataTree, sections: Sequence[Section], pictures: Mapping[str, Sequence[bytes]]
+) -> str:
+    """HTML with the pictures inside; every text is escaped. ``pictures``: task → SVGs."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -23,7 +25,7 @@ def page(tree: xarray.DataTree, sections: Sequence[Section], pictures: Mapping[s
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    drawn = {task: Markup(_inline(svg)) for task, svg in pictures.items()}  # noqa: S704 - drawn by us
+    drawn = {task: Markup("\n".join(map(_inline, svgs))) for task, svgs in pictures.items()}  # noqa: S704 - drawn by us
     return environment.get_template("study.html.j2").render(
         about=tree.attrs,
         sections=sections,

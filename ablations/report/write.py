@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from pathlib import Path
 
 import xarray
@@ -10,6 +11,7 @@ import xarray
 from ablations.dataset.netcdf import runs
 from ablations.report.analysis import analyze
 from ablations.report.curves import Style, picture
+from ablations.report.heatmap import heatmap, sides
 from ablations.report.markdown import markdown
 from ablations.report.page import page
 from ablations.report.table import every_run, variants
@@ -26,13 +28,22 @@ def contents(
         for section in sections
         if runs(tree, section.task).sizes["step"]
     }
-    names = {task: f"{stem}-{task}.svg" for task in drawn}
+    names = {task: [f"{stem}-{task}.svg"] for task in drawn}
+    axes = json.loads(tree.attrs["axes_json"])
+    across = sides(axes, str(tree.attrs["design"]))
+    maps = {}
+    if across is not None:
+        for task in drawn:
+            maps[f"{stem}-{task}-grid.svg"] = heatmap(runs(tree, task), axes, across)
+            names[task].append(f"{stem}-{task}-grid.svg")
+    files = {**{names[task][0]: svg for task, svg in drawn.items()}, **maps}
+    shown = {task: [files[name] for name in found] for task, found in names.items()}
     return {
         f"{stem}.md": markdown(tree, sections, names).encode(),
-        f"{stem}.html": page(tree, sections, drawn).encode(),
+        f"{stem}.html": page(tree, sections, shown).encode(),
         f"{stem}.csv": variants(sections).encode(),
         f"{stem}-runs.csv": every_run(tree).encode(),
-        **{names[task]: svg for task, svg in drawn.items()},
+        **files,
     }
 
 

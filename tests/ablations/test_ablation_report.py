@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import html.parser
 import io
+import json
 import math
 
 import fake_runs
@@ -18,6 +19,7 @@ from ablations.dataset.build import build
 from ablations.dataset.netcdf import load, runs, save
 from ablations.dataset.provenance import provenance
 from ablations.report.analysis import analyze
+from ablations.report.heatmap import grid, sides
 from ablations.report.published import word
 from ablations.report.write import contents, write
 
@@ -210,3 +212,27 @@ def test_pictures_are_drawn_in_both_styles(style):
     svg = contents(tree, style=style)["report-adding.svg"]
     assert svg.startswith(b"<?xml")
     assert contents(tree, style=style)["report-adding.svg"] == svg
+
+
+def test_a_grid_is_drawn_with_its_diverged_places():
+    """Two long axes of a factorial; numbers in order, whichever comes first in the plan.
+
+    Red where a run is gone.
+    """
+    one = Axis("one", "one", tuple(Level(x, {"lam": float(x)}) for x in ("0.7", "0.1", "0.5")), "x")
+    two = Axis("two", "two", tuple(Level(x, {"k": int(x)}) for x in ("4", "2", "3")), "x")
+    values = [10 * a + b for a in (7, 1, 5) for b in (4, 2, 3)]
+    tree = study(
+        values, design="factorial", axes=(one, two), diverged={("one=0.1", k) for k in range(6)}
+    )
+    axes = json.loads(tree.attrs["axes_json"])
+    assert sides(axes, "factorial") == ("one", "two")
+    assert sides(axes, "ofat") is None
+    levels = {"one": ["0.1", "0.5", "0.7"], "two": ["2", "3", "4"]}
+    medians, gone = grid(runs(tree, "adding"), levels, ("one", "two"), {})
+    expected = np.array([[12, 52, 72], [13, 53, 73], [np.nan, 54, 74]], dtype=float)
+    assert np.allclose(medians, expected, rtol=0.02, equal_nan=True)
+    assert gone.tolist() == [[False] * 3, [False] * 3, [True, False, False]]
+    made = contents(tree)
+    assert made["report-adding-grid.svg"] == contents(tree)["report-adding-grid.svg"]
+    assert "(report-adding-grid.svg)" in made["report.md"].decode()
