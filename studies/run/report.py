@@ -145,7 +145,9 @@ def picture(results: Sequence[xarray.Dataset]) -> bytes:
             about = own[0].attrs
             axes.axhline(about["ignorance"], color="0.5", linestyle=":", linewidth=1)
             if about["better"] == "lower":  # the first steps would flatten all that follows
-                axes.set_ylim(top=min(axes.get_ylim()[1], 1.1 * about["ignorance"]))
+                low = min(float(one["valid_metric"].min()) for one in own)
+                top = min(axes.get_ylim()[1], 1.1 * about["ignorance"])
+                axes.set_ylim(low - 0.05 * (top - low), top)
             axes.set_title(task)
             axes.set_ylabel(about["metric"])
             axes.set_xlabel("thousand examples seen per replicate")
