@@ -278,7 +278,11 @@ def test_prescribed_biases_reach_the_cell() -> None:
         ("lstm", {"primary": "soft"}, "primary: expected one of"),
         ("gru", {"auxiliary": "soft"}, "auxiliary: expected one of"),
         ("c-lstm", {"t_max": 2}, "t_max: expected a longest dependency above 2 steps"),
-        ("o-gru", {"chunk": 3}, "chunk: expected a divisor of the 4 units, got 3; use one of 1, 2, 4"),
+        (
+            "o-gru",
+            {"chunk": 3},
+            "chunk: expected a divisor of the 4 units, got 3; use one of 1, 2, 4",
+        ),
         ("om-lstm", {"chunk": 2, "diagonal": True}, "as many rows as the state"),
         ("o-lstm", {"forget_offset": 1.0}, "forget_offset: a softmax ignores a constant"),
         ("u-lstm", {"n_b": 0}, "primary='ugi' starts from a prescribed bias: expected n_b"),
