@@ -169,7 +169,8 @@ def _uninterrupted() -> Iterator[None]:
     They inherit the block: until `_work` runs they are importing, and would print a traceback each.
     """
     main = threading.current_thread() is threading.main_thread()
-    if not main or not hasattr(signal, "pthread_sigmask"):  # Windows: processes share no mask
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as in a shell's background
+    if ignored or not main or not hasattr(signal, "pthread_sigmask"):  # Windows has no masks
         yield
         return
     held: list[int] = []

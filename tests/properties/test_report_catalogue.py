@@ -316,5 +316,7 @@ def test_a_whole_page_ends_with_one_line_end(tmp_path):
 
 
 def test_the_docs_session_runs_commands_that_exist():
-    """What noxfile.py names as generators are sub-commands."""
-    assert {("properties", name) for name in SUBCOMMANDS} >= set(noxfile.GENERATORS)
+    """What noxfile.py names as generators of ours are sub-commands."""
+    ours = {words[1] for words in noxfile.GENERATORS if words[0] == "properties"}
+    assert ours
+    assert set(SUBCOMMANDS) >= ours
