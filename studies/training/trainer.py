@@ -71,12 +71,13 @@ class Trainer:
         per_step = source.examples_per_step
         self.total = None if settings.examples is None else math.ceil(settings.examples / per_step)
         self.halving = _steps(settings.halve_every, per_step)
-        self.interval = _steps(settings.evaluate_every, per_step) or source.steps_per_epoch
-        if self.interval is None:
+        interval = _steps(settings.evaluate_every, per_step) or source.steps_per_epoch
+        if interval is None:
             raise StudyError(
                 "evaluate_every: expected a number of examples, since this task draws new ones for ever "
                 "and has no epochs; got None"
             )
+        self.interval = interval
 
     def run(self, monitor: Monitor | None = None) -> RunState:
         """Train until every replicate has ended, then score each on the test split at its best validation."""
@@ -85,7 +86,7 @@ class Trainer:
         while self.run_state.active:
             self._step()
             self.run_state.seconds = time.monotonic() - started
-            if self.run_state.step % self._interval == 0 or self._at_end:
+            if self.run_state.step % self.interval == 0 or self._at_end:
                 self._evaluate()
             if self._at_end:
                 self._finish()
@@ -96,10 +97,6 @@ class Trainer:
         self._test()
         self.save()
         return self.run_state
-
-    @property
-    def _interval(self) -> int:
-        return self.interval or 1
 
     @property
     def _at_end(self) -> bool:
@@ -227,6 +224,7 @@ class Trainer:
             "models": [model.state_dict() for model in self.models],
             "optimizer": self.descent.optimizer.state_dict(),
             "best": self.best,
+            "draws": self.replicates.draws,  # it decides whether ragged batches are stacked
             "states": {s: _flat(state) for s, state in self.states.items()},
             "run": self.run_state.plain(),
         }
@@ -240,6 +238,7 @@ class Trainer:
             model.load_state_dict(values)
         self.descent.optimizer.load_state_dict(content["optimizer"])
         self.best = content["best"]
+        self.replicates.draws = content["draws"]
         self.run_state = RunState.of(content["run"])
         self.states = {s: _shaped(self._like(s), flat) for s, flat in content["states"].items()}
 

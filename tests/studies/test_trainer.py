@@ -13,6 +13,7 @@ import torch
 
 from studies.core.errors import StudyError
 from studies.model.settings import ModelSettings, build
+from studies.training.replicates import Replicates
 from studies.training.settings import TrainingSettings
 from studies.training.trainer import Trainer
 
@@ -141,10 +142,43 @@ def test_a_resumed_run_is_an_uninterrupted_one(tmp_path, model, options):
         else:
             with pytest.raises(KilledError):
                 trainer.run(monitor)
+    assert trainer.replicates.draws is whole.replicates.draws
     for place in range(2):
         assert torch.equal(weights(whole, place), weights(trainer, place))
     assert [str(p) for p in expected.points] == [str(p) for p in state.points]
     assert [str(r) for r in expected.replicates] == [str(r) for r in state.replicates]
+
+
+def test_a_resumed_run_stacks_the_batches_that_it_stacked_before(tmp_path, monkeypatch):
+    """Ragged batches without dropout are padded and stacked, in the first step after a resumption too."""
+    apart = []
+    loop = Replicates.losses_apart
+
+    def counted(self, *arguments):
+        apart.append(arguments[2])
+        return loop(self, *arguments)
+
+    monkeypatch.setattr(Replicates, "losses_apart", counted)
+    path = tmp_path / "run.checkpoint"
+    task, settings = small.SumsTask(), TrainingSettings(**PLAIN)
+    source = task.open(batch_size=4)
+    lengths = [{len(source.training(seed, step).inputs) for seed in (0, 1)} for step in range(50)]
+    ragged = next(step for step in range(10, 50) if len(lengths[step]) > 1)
+
+    def stop(state, _):
+        if state.step == ragged:
+            trainer.save()
+            raise KilledError
+
+    for monitor in (stop, None):
+        models = [build(MODELS["gato"], source, seed).double() for seed in (0, 1)]
+        trainer = Trainer(task, source, models, [0, 1], settings, checkpoint_path=path, mark="test")
+        if monitor is None:
+            trainer.run()
+        else:
+            with pytest.raises(KilledError):
+                trainer.run(monitor)
+    assert all(step < ragged for step in apart), "only what is not known yet is found out apart"
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):
