@@ -11,10 +11,15 @@ PLAN = Plan(
     title="Refine, master and no auxiliary gate under four initializations",
     cell="{gate-initial}{gate-auxiliary}-{gate-core}",
     aliases={"-lstm": "lstm-tied", "-gru": "gru"},
-    tasks=("adding", "copying"),
-    protocols={"adding": "gating-adding", "copying": "gating-copying"},
+    tasks=("adding", "copying", "mnist-rows"),
+    protocols={
+        "adding": "gating-adding",
+        "copying": "gating-copying",
+        "mnist-rows": "gating-mnist-rows",
+    },
     axes=(get_axis("gate-initial"), get_axis("gate-auxiliary"), get_axis("gate-core")),
     design="factorial",
+    seeds={"smoke": 2, "laptop": 5, "paper": 10},  # 24 variants; below five no interval is given
     source="Gu et al. 2020, sections 4 and 5",
     expect=(
         Expect(
