@@ -8,6 +8,6 @@ AXIS = knob(
     "gato-lambda",
     "decay of the recurrent part",
     {"0.7": 0.7, "0.5": 0.5},
-    "GATO section 5.1; appendix A",
+    "GATO section 5.1",
     key="lam",
 )

@@ -8,6 +8,6 @@ AXIS = knob(
     "gato-readout",
     "readout of the memory",
     {"cos": "cos", "sin": "sin"},
-    "GATO section 4.2; appendix A",
+    "GATO section 4.2; appendix B.2",
     key="gamma",
 )

@@ -8,6 +8,6 @@ AXIS = knob(
     "gato-regularizer",
     "bound on the recurrent part",
     {"sigmoid": "sigmoid", "tanh": "tanh"},
-    "GATO section 5.1; appendix A",
+    "GATO section 4.4; appendix B.1",
     key="reg",
 )

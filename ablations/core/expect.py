@@ -8,7 +8,8 @@ from typing import Literal, get_args
 
 from ablations.core.errors import AblationError
 
-Relation = Literal["at ignorance", "solves", "better than", "not better than"]
+Relation = Literal["at ignorance", "solves", "better than", "not better than", "similar to"]
+COMPARING: tuple[Relation, ...] = ("better than", "not better than", "similar to")
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Expect:
     """``variant`` of a task stands in ``relation`` to ignorance, or to the variant ``other``.
 
     "at ignorance": it closes less than a tenth of the way from what ignorance scores to a perfect score;
-    "solves": more than nine tenths; "better than" and "not better than": by the paired difference.
+    "solves": more than nine tenths; "better than" and "not better than": by the paired difference; "similar
+    to": the paired difference is less than a tenth of that way, in either direction.
 
     Variants are given by the levels in which they leave the baseline, ``{}`` being the baseline;
     ``tasks``: where it is claimed (empty: every task of the plan); ``source``: where the paper says so.
@@ -35,8 +37,8 @@ class Expect:
             raise AblationError(
                 f"expect: relation: expected one of {', '.join(get_args(Relation))}, got {self.relation!r}"
             )
-        if self.relation.endswith("than") != (self.other is not None):
-            wanted = "another variant" if self.relation.endswith("than") else "no other variant"
+        if (self.relation in COMPARING) != (self.other is not None):
+            wanted = "another variant" if self.relation in COMPARING else "no other variant"
             raise AblationError(
                 f"expect: {self.relation!r} needs {wanted} in `other`: {self.claim}"
             )

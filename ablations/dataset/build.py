@@ -171,11 +171,13 @@ def _runs(
             "examples": ("step", examples, {
                 "units": "1", "long_name": "training examples seen by each run"}),
         },
-        attrs=_task_attributes(cells[0], opened, [record for *_, record in there]),
+        attrs=_task_attributes(layout, cells[0], opened, [record for *_, record in there]),
     )  # fmt: skip
 
 
-def _task_attributes(cell: Cell, task: Task, records: Sequence[Record]) -> dict[str, Any]:
+def _task_attributes(
+    layout: Layout, cell: Cell, task: Task, records: Sequence[Record]
+) -> dict[str, Any]:
     settings = cell.configuration
     protocol = get_protocol(settings.protocol)
     ignorance = float(records[0].about["ignorance"]) if records else math.nan
@@ -186,10 +188,29 @@ def _task_attributes(cell: Cell, task: Task, records: Sequence[Record]) -> dict[
         "ignorance": ignorance,
         "protocol": protocol.name,
         "profile": settings.profile,
-        "protocol_differences": protocol.differs.get(settings.profile, "") or "none",
+        "protocol_differences": _differences(layout, cell),
         "citation": protocol.citation,
         "options_json": json.dumps(dict(settings.options), sort_keys=True, default=str),
     }
+
+
+def _differences(layout: Layout, cell: Cell) -> str:
+    """In what the runs of a task depart from the paper: by the profile, and then by the plan itself."""
+    profile = layout.profile
+    protocol = get_protocol(cell.configuration.protocol)
+    before = protocol.values(profile, cell.configuration.model.cell)
+    asked = {**layout.plan.overrides, **layout.plan.scaled.get(profile, {})}
+    parts = [protocol.differs.get(profile, "")]
+    for name, value in asked.items():
+        key = name if "." in name else f"cell.{name}"
+        was = f" instead of {_spelled(before[key])}" if before.get(key) is not None else ""
+        if _spelled(before.get(key)) != _spelled(value):
+            parts.append(f"the plan sets {key} = {_spelled(value)}{was}")
+    return "; ".join(part for part in parts if part) or "none"
+
+
+def _spelled(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def _empty(variable: Variable, sizes: Mapping[str, int]) -> np.ndarray:

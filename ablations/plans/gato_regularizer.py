@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ablations.core.expect import Expect
 from ablations.core.plan import Plan
 from ablations.core.registry import get_axis
 
@@ -11,5 +12,14 @@ PLAN = Plan(
     cell="gato-2",
     tasks=("adding", "copying"),
     axes=(get_axis("gato-regularizer"),),
-    source="GATO section 5.1 and appendix A",
+    source="GATO section 4.4 and appendix B.1",
+    expect=(
+        Expect(
+            "tanh performs similarly to sigmoid",
+            "appendix B.1, figures 5 and 6",
+            "similar to",
+            {"gato-regularizer": "tanh"},
+            {},
+        ),
+    ),
 )

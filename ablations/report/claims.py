@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ablations.core.expect import COMPARING
 from ablations.report.statistics import Interval, paired
 from studies.core.metric import perplexity
 
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
     from ablations.report.analysis import Row
 
 # of the way from ignorance to a perfect score
-_LEARNED, _SOLVED = 0.1, 0.9
+_LEARNED, _SOLVED, _SIMILAR = 0.1, 0.9, 0.1
 _PERFECT = {"accuracy": 100.0, "probability": 1.0, "perplexity": perplexity(0.0)}
+# A likelihood's bound is out of reach on real data, and a tenth of the way to it is more than any ablation
+# moves: there the way ends at the better of the two variants that are compared.
+_REACHED = ("accuracy", "probability", "mean_squared_error")
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ def judge(expected: Mapping[str, Any], rows: Mapping[str, Row], about: Mapping[s
     relation = expected["relation"]
     if row is None or not row.values:
         word, because = "inconclusive", f"no finite run of {expected['variant']}"
-    elif relation.endswith("than"):
+    elif relation in COMPARING:
         word, because = _compared(relation, row, rows.get(expected["other"]), about)
     else:
         word, because = _against_ignorance(relation, row, about)
@@ -78,9 +82,33 @@ def _compared(
     if row.diverged != other.diverged:  # a mean over the survivors decides nothing
         because += f"; diverged: {row.diverged} against {other.diverged}"
         low, high = -math.inf, math.inf
+    if relation == "similar to":
+        return _equivalent((low, high), row, other, about, because)
     better, worse = low > 0, high < 0
     yes, no = (better, worse) if relation == "better than" else (worse, better)
     return ("supported" if yes else "contradicted" if no else "inconclusive"), because
+
+
+def _equivalent(
+    difference: tuple[float, float], row: Row, other: Row, about: Mapping[str, Any], because: str
+) -> tuple[str, str]:
+    """Whether an interval of differences lies within a tenth of the way, or wholly outside.
+
+    Two variants that both learned nothing are alike in nothing that a paper speaks of: inconclusive.
+    """
+    ignorance = float(about["ignorance"])
+    sign = 1.0 if about["better"] == "higher" else -1.0
+    best = max((row.mean, other.mean), key=lambda mean: sign * mean)
+    name = about["metric"]
+    end = _PERFECT.get(name, 0.0) if name in _REACHED else best
+    margin = _SIMILAR * max(0.0, sign * (end - ignorance))
+    because += f"; margin {margin:.3g}, a tenth of the way from {ignorance:.3g} to {end:.3g}"
+    if not sign * (best - ignorance) > _LEARNED * sign * (end - ignorance):
+        return "inconclusive", f"{because}; neither has learned the task"
+    low, high = difference
+    if -margin < low and high < margin:
+        return "supported", because
+    return ("contradicted" if low > margin or high < -margin else "inconclusive"), because
 
 
 def spelled(one: Interval) -> str:

@@ -12,6 +12,8 @@ import pytest
 import xarray
 
 from ablations.core.errors import AblationError
+from ablations.core.job import lay_out
+from ablations.core.registry import get_plan
 from ablations.dataset.build import build
 from ablations.dataset.content import content_hash
 from ablations.dataset.export import export
@@ -236,6 +238,22 @@ def test_published_numbers_find_their_variant():
     assert whose["s set to g"] == "gato-memory=overwritten"
     assert whose["LSTM"] == ""
     assert printed["protocol_differs"].values[printed["variant_name"].values != ""].all()
+
+
+def test_what_the_plan_sets_is_a_difference_from_the_paper():
+    """After those of the profile: in which it leaves what the profile says, and from which value."""
+    layout = lay_out(get_plan("rru-parts"), "laptop", 1)
+    said = tree(layout, {}).children["runs"].children["nottingham"].attrs["protocol_differences"]
+    assert said.startswith("one layer of width 128")
+    assert "the plan sets model.hidden_size = 64 instead of 128; the plan sets" in said
+    assert said.endswith("training.examples = 6,000 instead of 12,000")
+    plain = tree(fake_runs.layout()).children["runs"].children["adding"].attrs
+    assert plain["protocol_differences"] == "a run of seconds that shows the machinery, no result"
+    changed_ = fake_runs.layout(
+        overrides={"lam": 0.7, "training.clip_norm": 1.0}, scaled={"paper": {"k": 1}}, expect=()
+    )
+    said = tree(changed_).children["runs"].children["adding"].attrs["protocol_differences"]
+    assert said.endswith("no result; the plan sets training.clip_norm = 1.0")
 
 
 def test_an_export_of_a_half_done_study_is_valid_and_two_agree(tmp_path):

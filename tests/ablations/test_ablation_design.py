@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ablations.core.axis import Axis, Level, Requires
 from ablations.core.canonical import canonical, digest
-from ablations.core.design import enumerate_variants
+from ablations.core.design import enumerate_variants, label
 from ablations.core.errors import AblationError
 from ablations.core.expect import Expect
 from ablations.core.job import job_key, lay_out
@@ -101,6 +101,25 @@ def test_the_grid_of_gates_is_every_cell_of_it():
 def test_table_2_has_its_six_rows():
     """RRU and its five changes."""
     assert len(lay_out(get_plan("rru-parts"), "laptop").variants) == 6
+
+
+@pytest.mark.parametrize("name", plans())
+def test_claims_are_made_of_variants_that_run(name):
+    """Where, about variants of the design, and by a source; each once, and few enough to be read."""
+    plan = get_plan(name)
+    known = {variant.name for variant in enumerate_variants(plan)[0]}
+    for one in plan.expect:
+        named = {label(plan, plan.complete(lv)) for lv in (one.variant, one.other or one.variant)}
+        assert named <= known
+        assert one.other is None or plan.complete(one.other) != plan.complete(one.variant)
+        assert set(one.tasks) <= set(plan.tasks)
+    assert len({one.claim for one in plan.expect}) == len(plan.expect) <= 10
+
+
+def test_the_published_ablations_claim_what_their_papers_say():
+    """Every plan of one paper's own question; the comparisons of the catalogue ask an open one."""
+    silent = {name for name, plan in plans().items() if not plan.expect}
+    assert silent == {"comparison", "comparison-parameters", "rru-dropout", "rru-robustness"}
 
 
 _IDENTITY = """
@@ -191,6 +210,7 @@ MEMORY = get_axis("gato-memory")
         (lambda: lay_out(get_plan("gato-memory"), "smoke", 0), "seeds: expected at least 1"),
         (lambda: Expect("c", "s", "better"), "relation: expected one of"),
         (lambda: Expect("c", "s", "better than"), "needs another variant"),
+        (lambda: Expect("c", "s", "similar to"), "needs another variant"),
         (lambda: Expect("c", "s", "solves", other={}), "needs no other variant"),
         (lambda: fake_runs.layout(tasks=("addin",)), "did you mean adding"),
         (lambda: fake_runs.layout(tasks=()), "at least one task"),

@@ -12,6 +12,8 @@ import math
 import fake_runs
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ablations.core.axis import Axis, Level
 from ablations.core.expect import Expect
@@ -19,6 +21,7 @@ from ablations.dataset.build import build
 from ablations.dataset.netcdf import load, runs, save
 from ablations.dataset.provenance import provenance
 from ablations.report.analysis import analyze
+from ablations.report.claims import judge
 from ablations.report.heatmap import grid, sides
 from ablations.report.published import word
 from ablations.report.write import contents, write
@@ -77,6 +80,77 @@ def test_equal_variants_decide_nothing():
     section = analyze(tree)[0]
     assert section.rows[1].against.difference == 0
     assert claims(tree) == ["inconclusive", "inconclusive"]
+
+
+SIMILAR = Expect("alike", "x", "similar to", ZERO, {})
+
+
+def judged(first, second, metric="mean_squared_error", better="lower", ignorance=0.17, seeds=6):
+    """The word on two variants that differ by the same amount for every seed, and its reason."""
+    tree = study((first, second, first), [SIMILAR], seeds=seeds)
+    rows = {row.variant: row for row in analyze(tree)[0].rows}
+    for row, mean in zip(rows.values(), (first, second), strict=False):
+        row.values.update({seed: mean + 1e-9 * seed for seed in row.values})
+    expected = json.loads(tree.attrs["expect_json"])[0]
+    return judge(expected, rows, {"metric": metric, "better": better, "ignorance": ignorance})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (0.001, 0.0175, "supported"),  # a tenth of the way is 0.017
+        (0.001, 0.0185, "contradicted"),
+        (0.0175, 0.001, "supported"),
+        (0.0185, 0.001, "contradicted"),  # also where the change is for the better
+        (0.17, 0.169, "inconclusive"),  # alike in having learned nothing
+        (0.17, 0.154, "inconclusive"),
+        (0.17, 0.152, "contradicted"),
+        (0.152, 0.15, "supported"),
+    ],
+)
+def test_variants_are_similar_within_a_tenth_of_the_way(first, second, expected):
+    """From ignorance (0.17) to a perfect score (0), in either direction."""
+    assert judged(first, second).word == expected
+
+
+@given(
+    st.floats(-1, 1), st.floats(-1, 1), st.sampled_from(["lower", "higher"]),
+    st.sampled_from(["nll_nats", "perplexity", "bits_per_character", "of-a-user"]),
+)  # fmt: skip
+def test_where_a_bound_is_out_of_reach_the_way_ends_at_the_better_variant(a, b, better, metric):
+    """Ignorance scores 10; the oracle is the definition."""
+    sign = 1 if better == "higher" else -1
+    first, second = 10 + a, 10 + b
+    best = sign * max(sign * first, sign * second)
+    way = sign * (best - 10)
+    found = judged(first, second, metric, better, 10.0)
+    if way <= 1e-6:
+        assert found.word == "inconclusive"
+    elif abs(abs(a - b) - way / 10) > 1e-6:
+        assert found.word == ("supported" if abs(a - b) < way / 10 else "contradicted")
+
+
+def test_the_margin_of_similarity_is_said():
+    """With both ends of the way."""
+    assert "margin 0.017, a tenth of the way from 0.17 to 0" in judged(0.1, 0.1).because
+    assert "neither has learned the task" in judged(0.17, 0.17).because
+    accuracy = judged(91.0, 99.5, "accuracy", "higher", 10.0)
+    assert (accuracy.word, "margin 9, a tenth" in accuracy.because) == ("supported", True)
+    assert judged(91.0, 99.5, "of-a-user", "higher", 90.0).word == "contradicted"
+
+
+def test_an_interval_across_the_margin_decides_nothing():
+    """Noise as large as the difference; nor does one whose survivors alone are alike, nor few seeds."""
+    noisy = study((0.05, 0.06, 0.1), [SIMILAR])
+    row = analyze(noisy)[0].rows[1]
+    row.values.update({seed: 0.05 + 0.03 * (seed % 2) for seed in row.values})
+    rows = {one.variant: one for one in (analyze(noisy)[0].rows[0], row)}
+    expected = json.loads(noisy.attrs["expect_json"])[0]
+    assert judge(expected, rows, analyze(noisy)[0].about).word == "inconclusive"
+    gone = study((0.01, 0.01, 0.1), [SIMILAR], seeds=7, diverged={("baseline", 0)})
+    assert claims(gone) == ["inconclusive"]
+    assert claims(study((0.01, 0.01, 0.1), [SIMILAR])) == ["supported"]
+    assert claims(study((0.01, 0.01, 0.1), [SIMILAR], seeds=4)) == ["inconclusive"]
 
 
 def test_few_seeds_decide_nothing():
