@@ -206,6 +206,9 @@ def _differences(layout: Layout, cell: Cell) -> str:
         was = f" instead of {_spelled(before[key])}" if before.get(key) is not None else ""
         if _spelled(before.get(key)) != _spelled(value):
             parts.append(f"the plan sets {key} = {_spelled(value)}{was}")
+    seeds = len(layout.seeds)
+    if before.get("seeds", seeds) != seeds:
+        parts.append(f"{seeds} seeds instead of {before['seeds']}")
     return "; ".join(part for part in parts if part) or "none"
 
 

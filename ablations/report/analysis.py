@@ -11,6 +11,7 @@ import numpy as np
 import xarray
 
 from ablations.dataset.netcdf import runs
+from ablations.report.agreement import Agreement, agreements
 from ablations.report.claims import Claim, judge
 from ablations.report.published import Comparison, compare
 from ablations.report.statistics import Interval, Paired, holm, improvement, interval, paired
@@ -77,6 +78,7 @@ class Section:
     effects: tuple[Effect, ...]
     claims: tuple[Claim, ...]
     published: tuple[Comparison, ...]
+    agreement: tuple[Agreement, ...]
 
 
 def analyze(tree: xarray.DataTree) -> list[Section]:
@@ -91,6 +93,11 @@ def _section(tree: xarray.DataTree, task: str) -> Section:
     expected = [one for one in json.loads(tree.attrs["expect_json"]) if task in one["tasks"]]
     reference = tree.children.get("reference")
     printed = reference.children.get(task) if reference is not None else None
+    published: list[Comparison] = []
+    if printed is not None:
+        cells = set(dataset["cell"].values.tolist())
+        published = list(compare(printed.to_dataset(inherit=False), by_name, cells))
+    base = next(row.variant for row in rows if row.against is None)
     return Section(
         task,
         dict(dataset.attrs),
@@ -98,13 +105,8 @@ def _section(tree: xarray.DataTree, task: str) -> Section:
         tuple(rows),
         tuple(_effects(dataset, json.loads(tree.attrs["axes_json"]))),
         tuple(judge(one, by_name, dataset.attrs) for one in expected),
-        ()
-        if printed is None
-        else tuple(
-            compare(
-                printed.to_dataset(inherit=False), by_name, set(dataset["cell"].values.tolist())
-            )
-        ),
+        tuple(published),
+        tuple(agreements(published, base)),
     )
 
 

@@ -9,17 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from ablations.core.expect import COMPARING
 from ablations.report.statistics import Interval, paired
-from studies.core.metric import perplexity
+from ablations.report.way import LEARNED, SIMILAR, SOLVED, end, learned, perfect, sign
 
 if TYPE_CHECKING:
     from ablations.report.analysis import Row
-
-# of the way from ignorance to a perfect score
-_LEARNED, _SOLVED, _SIMILAR = 0.1, 0.9, 0.1
-_PERFECT = {"accuracy": 100.0, "probability": 1.0, "perplexity": perplexity(0.0)}
-# A likelihood's bound is out of reach on real data, and a tenth of the way to it is more than any ablation
-# moves: there the way ends at the better of the two variants that are compared.
-_REACHED = ("accuracy", "probability", "mean_squared_error")
 
 
 @dataclass(frozen=True)
@@ -47,10 +40,8 @@ def judge(expected: Mapping[str, Any], rows: Mapping[str, Row], about: Mapping[s
 
 def _against_ignorance(relation: str, row: Row, about: Mapping[str, Any]) -> tuple[str, str]:
     ignorance = float(about["ignorance"])
-    perfect = _PERFECT.get(about["metric"], 0.0)
-    way = [
-        (ignorance - one) / (ignorance - perfect) for one in (row.interval.low, row.interval.high)
-    ]
+    length = ignorance - perfect(about)
+    way = [(ignorance - one) / length for one in (row.interval.low, row.interval.high)]
     low, high = min(way), max(way)
     mean = f"mean {row.mean:.3g} {spelled(row.interval)} over {len(row.values)} seeds"
     because = f"{row.variant}: {mean}, ignorance {ignorance:.3g}"
@@ -58,12 +49,12 @@ def _against_ignorance(relation: str, row: Row, about: Mapping[str, Any]) -> tup
     if not row.interval.confident:
         return "inconclusive", f"{because}; too few seeds"
     if relation == "at ignorance":
-        if high < _LEARNED:
+        if high < LEARNED:
             return "supported", because
-        return ("contradicted" if low > _LEARNED else "inconclusive"), because
-    if low > _SOLVED and not row.diverged:
+        return ("contradicted" if low > LEARNED else "inconclusive"), because
+    if low > SOLVED and not row.diverged:
         return "supported", because
-    return ("contradicted" if high < _SOLVED else "inconclusive"), because
+    return ("contradicted" if high < SOLVED else "inconclusive"), because
 
 
 def _compared(
@@ -77,8 +68,7 @@ def _compared(
     because = f"{row.variant} less {other.variant}: {seen}"
     if not found.interval.confident:
         return "inconclusive", f"{because}; too few seeds"
-    sign = 1.0 if about["better"] == "higher" else -1.0
-    low, high = sorted((sign * found.interval.low, sign * found.interval.high))
+    low, high = sorted((sign(about) * found.interval.low, sign(about) * found.interval.high))
     if row.diverged != other.diverged:  # a mean over the survivors decides nothing
         because += f"; diverged: {row.diverged} against {other.diverged}"
         low, high = -math.inf, math.inf
@@ -96,14 +86,11 @@ def _equivalent(
 
     Two variants that both learned nothing are alike in nothing that a paper speaks of: inconclusive.
     """
-    ignorance = float(about["ignorance"])
-    sign = 1.0 if about["better"] == "higher" else -1.0
-    best = max((row.mean, other.mean), key=lambda mean: sign * mean)
-    name = about["metric"]
-    end = _PERFECT.get(name, 0.0) if name in _REACHED else best
-    margin = _SIMILAR * max(0.0, sign * (end - ignorance))
-    because += f"; margin {margin:.3g}, a tenth of the way from {ignorance:.3g} to {end:.3g}"
-    if not sign * (best - ignorance) > _LEARNED * sign * (end - ignorance):
+    best = max((row.mean, other.mean), key=lambda mean: sign(about) * mean)
+    ignorance, goal = float(about["ignorance"]), end(about, best)
+    margin = SIMILAR * max(0.0, sign(about) * (goal - ignorance))
+    because += f"; margin {margin:.3g}, a tenth of the way from {ignorance:.3g} to {goal:.3g}"
+    if not learned(about, best):
         return "inconclusive", f"{because}; neither has learned the task"
     low, high = difference
     if -margin < low and high < margin:

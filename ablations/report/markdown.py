@@ -8,18 +8,25 @@ from collections.abc import Iterator, Sequence
 
 import xarray
 
+from ablations.report.across import FEWEST, Across
+from ablations.report.agreement import Agreement
 from ablations.report.analysis import Row, Section, analyze
 from ablations.report.claims import Claim, spelled
 from ablations.report.statistics import ALPHA, Paired
 
 
 def markdown(
-    tree: xarray.DataTree, sections: Sequence[Section], pictures: dict[str, list[str]]
+    tree: xarray.DataTree,
+    sections: Sequence[Section],
+    over: Across | None,
+    pictures: dict[str, list[str]],
 ) -> str:
-    """The whole page; ``pictures``: task → the files of its curves and its grid."""
+    """The whole page; ``over``: all tasks; ``pictures``: task → the files of its curves and its grid."""
     lines = [*_head(tree, sections)]
     for section in sections:
         lines += _section(section, pictures.get(section.task, []))
+    if over is not None:
+        lines += _over(over)
     lines += _foot(tree)
     return "\n".join(lines) + "\n"
 
@@ -102,6 +109,8 @@ def _section(section: Section, pictures: Sequence[str]) -> Iterator[str]:
             for one in section.published
         ]
         yield from _table(("row", "column", "where", "published", "ours", "", "note"), rows)
+        yield from (f"- {agreed(one)}" for one in section.agreement)
+        yield from [""] * bool(section.agreement)
     yield f"Protocol `{about['protocol']}`; differs from the paper: {about['protocol_differences']}."
     yield ""
     judged = {row.variant: row.verdicts for row in section.rows if row.verdicts}
@@ -112,6 +121,42 @@ def _section(section: Section, pictures: Sequence[str]) -> Iterator[str]:
         yield from _table(
             ("variant", *keys), [[n, *(v[k] for k in keys)] for n, v in judged.items()]
         )
+
+
+def agreed(one: Agreement) -> str:
+    """What a column of a published table and our runs have in common, as a sentence."""
+    text = f"{one.table}, {one.column}: "
+    parts = [] if math.isnan(one.tau) else [f"Kendall's τ = {one.tau:.2f} over {one.rows} rows"]
+    if one.effects:
+        parts.append(f"the sign of {one.same} of {one.effects} effects is the printed one")
+    if one.flat:
+        parts.append(f"{one.flat} printed as no effect")
+    return f"{text}{'; '.join(parts)}."
+
+
+def scaling(over: Across) -> str:
+    """What the numbers over all tasks are, as a sentence or two."""
+    text = (
+        f"Interquartile means over {', '.join(over.tasks)}: 0 is ignorance and 1 the baseline's mean on each "
+        "task, a diverged run is worse than any number. 95% intervals: seeds drawn again within "
+        f"each task. A variant with fewer than {FEWEST} runs has none."
+    )
+    left = ", ".join(over.left_out)
+    return (
+        f"{text} Left out, since the baseline has learned nothing there: {left}." if left else text
+    )
+
+
+def _over(over: Across) -> Iterator[str]:
+    yield "## Across tasks"
+    yield ""
+    yield scaling(over)
+    yield ""
+    rows = [
+        [one.variant, str(one.runs), number(one.iqm), "–" if math.isnan(one.iqm) else spelled(one.interval)]
+        for one in over.aggregates
+    ]  # fmt: skip
+    yield from _table(("variant", "runs", "interquartile mean", "95% interval"), rows)
 
 
 def _foot(tree: xarray.DataTree) -> Iterator[str]:

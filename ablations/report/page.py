@@ -9,14 +9,22 @@ import jinja2
 import xarray
 from markupsafe import Markup
 
+from ablations.report.across import Across
 from ablations.report.analysis import Section
-from ablations.report.markdown import HEADER, cells, number
+from ablations.report.claims import spelled
+from ablations.report.markdown import HEADER, agreed, cells, number, scaling
 
 
 def page(
-    tree: xarray.DataTree, sections: Sequence[Section], pictures: Mapping[str, Sequence[bytes]]
+    tree: xarray.DataTree,
+    sections: Sequence[Section],
+    over: Across | None,
+    pictures: Mapping[str, Sequence[bytes]],
 ) -> str:
-    """HTML with the pictures inside; every text is escaped. ``pictures``: task → SVGs."""
+    """HTML with the pictures inside; every text is escaped.
+
+    ``over``: all tasks; ``pictures``: task → SVGs.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -32,6 +40,10 @@ def page(
         header=HEADER,
         cells=cells,
         number=number,
+        agreed=agreed,
+        scaling=scaling,
+        spelled=spelled,
+        over=over,
         pictures=drawn,
     )
 

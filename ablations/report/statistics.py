@@ -22,13 +22,13 @@ _DRAWS = 10_000
 _EXACT = 20
 _SMALLEST, _BOOTSTRAP = 5, 10
 
-Kind = Literal["t", "BCa", "range", "none"]
+Kind = Literal["t", "BCa", "percentile", "range", "none"]
 Values = Sequence[float] | np.ndarray
 
 
 @dataclass(frozen=True)
 class Interval:
-    """``kind``: "t" or "BCa" at 95%, or "range", which is no confidence interval; "none": no values."""
+    """``kind``: "t", "BCa" or "percentile" at 95%, or "range", which is none; "none": no values."""
 
     low: float
     high: float
@@ -37,7 +37,7 @@ class Interval:
     @property
     def confident(self) -> bool:
         """Whether a conclusion may rest on it."""
-        return self.kind in ("t", "BCa")
+        return self.kind in ("t", "BCa", "percentile")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import math
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,8 @@ import xarray
 
 from ablations.dataset.netcdf import runs
 from ablations.ledger.record import OUTCOMES
+from ablations.report.across import Across
+from ablations.report.agreement import Agreement
 from ablations.report.analysis import Section
 
 
@@ -57,6 +60,26 @@ def every_run(tree: xarray.DataTree) -> str:
         "last_finite_step", "record_sha256",
     )  # fmt: skip
     return _written(header, rows)
+
+
+def over_tasks(over: Across) -> str:
+    """One line per variant over all tasks."""
+    rows = [
+        [one.variant, one.runs, one.iqm, one.interval.low, one.interval.high]
+        for one in over.aggregates
+    ]
+    return _written(("variant", "runs", "iqm", "low", "high"), rows)
+
+
+def agreement(sections: Sequence[Section]) -> str:
+    """One line per column of a published table."""
+    rows = [
+        [section.task, *dataclasses.astuple(one)]
+        for section in sections
+        for one in section.agreement
+    ]
+    names = [field.name for field in dataclasses.fields(Agreement)]
+    return _written(("task", *names), rows)
 
 
 def _written(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

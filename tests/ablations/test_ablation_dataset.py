@@ -242,11 +242,11 @@ def test_published_numbers_find_their_variant():
 
 def test_what_the_plan_sets_is_a_difference_from_the_paper():
     """After those of the profile: in which it leaves what the profile says, and from which value."""
-    layout = lay_out(get_plan("rru-parts"), "laptop", 1)
+    layout = lay_out(get_plan("rru-parts"), "laptop", 4)
     said = tree(layout, {}).children["runs"].children["nottingham"].attrs["protocol_differences"]
     assert said.startswith("one layer of width 128")
     assert "the plan sets model.hidden_size = 64 instead of 128; the plan sets" in said
-    assert said.endswith("training.examples = 6,000 instead of 12,000")
+    assert said.endswith("examples = 6,000 instead of 12,000; 4 seeds instead of 3")
     plain = tree(fake_runs.layout()).children["runs"].children["adding"].attrs
     assert plain["protocol_differences"] == "a run of seconds that shows the machinery, no result"
     changed_ = fake_runs.layout(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import html.parser
 import io
 import json
@@ -17,9 +18,12 @@ from hypothesis import strategies as st
 
 from ablations.core.axis import Axis, Level
 from ablations.core.expect import Expect
+from ablations.core.job import lay_out
+from ablations.core.registry import get_axis, get_plan
 from ablations.dataset.build import build
 from ablations.dataset.netcdf import load, runs, save
 from ablations.dataset.provenance import provenance
+from ablations.report.across import across
 from ablations.report.analysis import analyze
 from ablations.report.claims import judge
 from ablations.report.heatmap import grid, sides
@@ -85,14 +89,20 @@ def test_equal_variants_decide_nothing():
 SIMILAR = Expect("alike", "x", "similar to", ZERO, {})
 
 
-def judged(first, second, metric="mean_squared_error", better="lower", ignorance=0.17, seeds=6):
-    """The word on two variants that differ by the same amount for every seed, and its reason."""
-    tree = study((first, second, first), [SIMILAR], seeds=seeds)
-    rows = {row.variant: row for row in analyze(tree)[0].rows}
-    for row, mean in zip(rows.values(), (first, second), strict=False):
-        row.values.update({seed: mean + 1e-9 * seed for seed in row.values})
-    expected = json.loads(tree.attrs["expect_json"])[0]
-    return judge(expected, rows, {"metric": metric, "better": better, "ignorance": ignorance})
+@functools.cache
+def two():
+    """The first two rows of a study, and its claim."""
+    tree = study((0.1, 0.1, 0.1), [SIMILAR])
+    return analyze(tree)[0].rows[:2], json.loads(tree.attrs["expect_json"])[0]
+
+
+def judged(first, second, metric="mean_squared_error", better="lower", ignorance=0.17):
+    """The verdict on two variants whose runs score these numbers, each the same for every seed."""
+    rows, expected = two()
+    means = zip(rows, (first, second), strict=True)
+    new = [dataclasses.replace(row, values=dict.fromkeys(range(6), mean)) for row, mean in means]
+    about = {"metric": metric, "better": better, "ignorance": ignorance}
+    return judge(expected, {row.variant: row for row in new}, about)
 
 
 @pytest.mark.parametrize(
@@ -124,9 +134,9 @@ def test_where_a_bound_is_out_of_reach_the_way_ends_at_the_better_variant(a, b, 
     best = sign * max(sign * first, sign * second)
     way = sign * (best - 10)
     found = judged(first, second, metric, better, 10.0)
-    if way <= 1e-6:
+    if way <= 0:
         assert found.word == "inconclusive"
-    elif abs(abs(a - b) - way / 10) > 1e-6:
+    elif abs(abs(a - b) - way / 10) > 1e-9:
         assert found.word == ("supported" if abs(a - b) < way / 10 else "contradicted")
 
 
@@ -239,6 +249,89 @@ def test_numbers_in_the_tables_are_those_of_the_dataset():
     assert [row["diverged"] for row in variants] == ["0", "1", "0"]
     expected = np.nanmean(dataset["test_metric"].values, axis=1)
     assert [float(row["mean"]) for row in variants] == pytest.approx(expected.tolist())
+
+
+def several(values, seeds=6, diverged=()):
+    """A study on adding and copying; ``values``: (variant, task)."""
+    layout = fake_runs.layout(
+        seeds=seeds, tasks=("adding", "copying"), axes=(get_axis("gato-memory"),), expect=()
+    )
+    found = {}
+    for cell, mean in zip(layout.cells, np.ravel(values), strict=True):
+        for seed in layout.seeds:
+            job = next(job for job in layout.jobs() if job.cell is cell)
+            how = "diverged" if (cell.variant.name, cell.task, seed) in diverged else "ok"
+            record = fake_runs.record(job, seed, outcome=how)
+            about = {"ignorance": 0.17 if cell.task == "adding" else 0.1}
+            ends = {**record.ends, "test_metric": mean + seed * 1e-3 if how == "ok" else math.nan}
+            found[cell.key, seed] = dataclasses.replace(record, about=about, ends=ends)
+    return build(layout, found, [], {}, ABOUT)
+
+
+SCORES = ((0.01, 0.9), (0.09, 0.5), (0.17, 0.1))
+
+
+def test_scores_over_all_tasks_lie_between_ignorance_and_the_baseline():
+    """About 1, 1/2 and 0: adding is better lower, copying higher."""
+    found = across(analyze(several(SCORES)))
+    assert found.tasks == ("adding", "copying")
+    assert found.left_out == ()
+    assert [one.runs for one in found.aggregates] == [12] * 3
+    assert [one.iqm for one in found.aggregates] == pytest.approx([1.0, 0.5, 0.0], abs=0.02)
+    made = contents(several(SCORES))
+    rows = list(csv.DictReader(io.StringIO(made["report-across.csv"].decode())))
+    assert [float(row["iqm"]) for row in rows] == [one.iqm for one in found.aggregates]
+    for name in ("report.md", "report.html"):
+        assert "Across tasks" in made[name].decode()
+        assert "Interquartile means over adding, copying" in made[name].decode()
+    assert made == contents(several(SCORES))
+
+
+def test_scores_over_all_tasks_need_runs_and_a_baseline_that_learned():
+    """Twelve runs of a variant, and two tasks with something to scale by."""
+    assert across(analyze(several(SCORES, seeds=5))) is None
+    assert across(analyze(several(((0.01, 0.13), (0.09, 0.5), (0.17, 0.1)), seeds=12))) is None
+    assert across(analyze(study((0.001, 0.1, 0.17), seeds=12))) is None
+    gone = several(SCORES, diverged=[("baseline", "adding", k) for k in range(6)])
+    assert across(analyze(gone)) is None
+    made = contents(several(SCORES, seeds=5))
+    assert "report-across.csv" not in made
+    assert "Across tasks" not in made["report.md"].decode()
+
+
+def test_diverged_runs_count_over_all_tasks():
+    """A quarter of the runs is cut off, more than that is the answer; neither is left out silently."""
+    some = [("gato-memory=zero", "copying", k) for k in range(3)]
+    first = across(analyze(several(SCORES, diverged=some))).aggregates[1]
+    assert first.runs == 12
+    assert math.isfinite(first.iqm)
+    more = [*some, ("gato-memory=zero", "copying", 3)]
+    made = several(SCORES, diverged=more)
+    assert across(analyze(made)).aggregates[1].iqm == -math.inf
+    assert "| gato-memory=zero | 12 | -inf |" in contents(made)["report.md"].decode()
+
+
+def test_a_published_column_is_compared_by_order_and_sign():
+    """RRU's table 2: six rows on Nottingham, one printed as no effect; 9 pairs agree, 5 do not, 1 is tied."""
+    layout = lay_out(get_plan("rru-parts"), "smoke", 2)
+    means = dict(
+        zip([v.name for v in layout.variants], (2.9, 2.95, 3.0, 2.8, 3.5, 3.1), strict=True)
+    )
+    found = {}
+    for job in layout.jobs():
+        for seed in job.seeds:
+            one = fake_runs.record(job, seed)
+            ends = {**one.ends, "test_metric": means[job.cell.variant.name] + seed * 1e-3}
+            found[job.cell.key, seed] = dataclasses.replace(one, ends=ends)
+    made = contents(build(layout, found, [], {}, ABOUT))
+    line = (
+        "table 2, Nottingham: Kendall's τ = 0.28 over 6 rows; the sign of 3 of 4 effects is the "
+        "printed one; 1 printed as no effect."
+    )
+    assert f"- {line}" in made["report.md"].decode()
+    assert line.replace("'", "&#39;") in made["report.html"].decode()
+    (row,) = csv.DictReader(io.StringIO(made["report-agreement.csv"].decode()))
+    assert (row["task"], row["rows"], row["same"]) == ("nottingham", "6", "3")
 
 
 class Tags(html.parser.HTMLParser):

@@ -11,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from ablations.report.across import iqm, stratified
+from ablations.report.agreement import agreements, tau
+from ablations.report.published import Comparison
 from ablations.report.statistics import (
     detectable,
     holm,
@@ -128,3 +131,89 @@ def test_pairing_is_by_seed(pairs):
     assert one.difference == pytest.approx(np.mean(np.subtract(a, b)))
     assert one.p == two.p
     assert one.interval.low == pytest.approx(-two.interval.high)
+
+
+strata = st.lists(st.lists(numbers, min_size=1, max_size=9), min_size=1, max_size=4)
+
+
+@given(strata)
+def test_the_interquartile_mean_is_of_the_middle_half(scores):
+    """Sorted, a quarter of the runs cut at either end, rounded down; and as scipy has it."""
+    values = sorted(itertools.chain(*scores))
+    cut = len(values) // 4
+    assert iqm(scores) == pytest.approx(np.mean(values[cut : len(values) - cut]))
+    assert iqm(scores) == pytest.approx(stats.trim_mean(values, 0.25))
+
+
+@given(strata, st.randoms())
+def test_the_interquartile_mean_does_not_know_the_order(scores, draw):
+    """Of tasks, or of runs within one."""
+    shuffled = [draw.sample(one, len(one)) for one in draw.sample(scores, len(scores))]
+    assert iqm(shuffled) == pytest.approx(iqm(scores))
+
+
+def test_a_diverged_run_is_worst_of_all_tasks():
+    """Cut off with the lowest quarter, or else it is the answer."""
+    assert iqm([[1.0, -math.inf], [1.0, 1.0]]) == 1.0
+    assert iqm([[-math.inf, -math.inf], [1.0, 1.0]]) == -math.inf
+    found = stratified([[-math.inf, 1.0, 1.0], [1.0, 1.0, 1.0]])
+    assert (found.low, found.high) == (-math.inf, 1.0)
+
+
+def test_runs_are_drawn_within_their_task():
+    """Tasks far apart, no spread within: drawing across tasks would vary, drawing within cannot."""
+    found = stratified([[0.0] * 6, [1.0] * 6])
+    assert (found.low, found.high, found.kind) == (0.5, 0.5, "percentile")
+    scores = np.random.default_rng(2).normal(size=(3, 6))
+    assert stratified(scores) == stratified(scores)
+    assert stratified(scores).low < iqm(scores) < stratified(scores).high
+
+
+def test_the_stratified_interval_covers():
+    """Of 150 studies of three tasks with eight seeds: near 95 in 100, as far as percentiles go."""
+    draws = np.random.default_rng(5).normal(0.0, 1.0, (150, 3, 8))
+    hits = sum(one.low <= 0.0 <= one.high for one in map(stratified, draws))
+    assert 0.87 <= hits / 150 <= 0.99
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=3, max_size=8))
+def test_tau_counts_pairs(rows):
+    """Concordant less discordant over the root of the pairs that are untied on either side."""
+    ours, printed = (list(map(float, side)) for side in zip(*rows, strict=True))
+    found = tau(ours, printed)
+    pairs = list(itertools.combinations(rows, 2))
+    score = sum(np.sign((a[0] - b[0]) * (a[1] - b[1])) for a, b in pairs)
+    untied = [sum(a[side] != b[side] for a, b in pairs) for side in (0, 1)]
+    if 0 in untied:
+        assert math.isnan(found)
+    else:
+        assert found == pytest.approx(score / math.sqrt(untied[0] * untied[1]))
+        assert found == pytest.approx(stats.kendalltau(ours, printed).statistic)
+
+
+def test_two_rows_have_no_tau():
+    """They are in order or not, which the sign says."""
+    assert math.isnan(tau([1.0, 2.0], [1.0, 2.0]))
+
+
+def printed(variant, value, ours, column="Nottingham"):
+    """A published row beside ours."""
+    return Comparison(variant, column, "table 2", value, "", variant, ours, "protocol differs")
+
+
+def test_signs_are_those_of_effects():
+    """Against the baseline's own row; printed ties have no sign, rows without our number do not count."""
+    rows = [
+        printed("baseline", 2.92, 3.5), printed("a", 2.92, 3.6), printed("b", 2.97, 3.4),
+        printed("c", 3.07, 3.7), printed("d", 3.56, 4.0), printed("e", 2.96, math.nan),
+        printed("baseline", 7.7, 8.0, "JSB"), printed("f", 2.0, 3.5),
+    ]  # fmt: skip
+    (one,) = agreements(rows, "baseline")
+    assert (one.table, one.column, one.rows) == ("table 2", "Nottingham", 6)
+    assert (one.effects, one.same, one.flat) == (4, 2, 1)  # b the other way, f not at all
+    assert one.tau == pytest.approx(
+        stats.kendalltau([3.5, 3.6, 3.4, 3.7, 4.0, 3.5], [2.92, 2.92, 2.97, 3.07, 3.56, 2.0])[0]
+    )
+    (alone,) = agreements(rows, "another")
+    assert (alone.effects, alone.same, alone.flat) == (0, 0, 0)
+    assert agreements(rows[1:3], "baseline") == []
