@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from ablations.core.errors import AblationError
-from ablations.dataset.netcdf import load
+from ablations.dataset.files import load
 from ablations.report.analysis import Row, analyze
 from ablations.report.markdown import number
 

@@ -17,7 +17,12 @@ from ablations.ledger.folder import DATASET, Folder
 def command(
     study: Study,
     *,
-    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE.nc")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help=".nc or .zarr; default: study.nc in the folder"
+        ),
+    ] = None,
     storage: Storage = None,
     certify: Annotated[bool, typer.Option(help="judge each variant's cell")] = True,
 ) -> int:

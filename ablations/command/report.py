@@ -9,13 +9,13 @@ import rich.console
 import typer
 
 from ablations.core.errors import AblationError
-from ablations.dataset.netcdf import load
+from ablations.dataset.files import load
 from ablations.report.curves import Style
 from ablations.report.write import contents, write
 
 
 def command(
-    dataset: Annotated[Path, typer.Argument(metavar="FILE.nc", help="a study's dataset")],
+    dataset: Annotated[Path, typer.Argument(metavar="FILE", help="a study's dataset")],
     *,
     out: Annotated[Path | None, typer.Option(help="a folder; default: beside the dataset")] = None,
     stem: Annotated[str, typer.Option(help="how the files' names begin")] = "report",

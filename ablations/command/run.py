@@ -25,7 +25,7 @@ from ablations.core.errors import AblationError
 from ablations.core.job import Layout, lay_out
 from ablations.core.registry import get_plan
 from ablations.dataset.export import export
-from ablations.dataset.netcdf import load
+from ablations.dataset.files import load
 from ablations.ledger.execute import Surroundings
 from ablations.ledger.folder import DATASET, Folder
 from ablations.ledger.worker import remaining

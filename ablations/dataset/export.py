@@ -8,7 +8,7 @@ import xarray
 
 from ablations.core.job import Layout
 from ablations.dataset.build import build
-from ablations.dataset.netcdf import save
+from ablations.dataset.files import save
 from ablations.dataset.provenance import provenance
 from ablations.dataset.verdicts import verdicts
 from ablations.ledger.folder import DATASET, Folder

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray
 
-from ablations.dataset.netcdf import runs
+from ablations.dataset.files import runs
 from ablations.report.agreement import Agreement, agreements
 from ablations.report.claims import Claim, judge
 from ablations.report.published import Comparison, compare

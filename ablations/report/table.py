@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import xarray
 
-from ablations.dataset.netcdf import runs
+from ablations.dataset.files import runs
 from ablations.ledger.record import OUTCOMES
 from ablations.report.across import Across
 from ablations.report.agreement import Agreement

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import xarray
 
-from ablations.dataset.netcdf import runs
+from ablations.dataset.files import runs
 from ablations.report.across import across
 from ablations.report.analysis import analyze
 from ablations.report.curves import Style, picture

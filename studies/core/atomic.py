@@ -1,9 +1,10 @@
-"""Files that are there whole or not at all."""
+"""Files and folders that are there whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,36 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         replaced(path, write)
     except OSError as error:
         raise _failure(path, error) from error
+
+
+def write_folder_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill an empty folder beside ``path``, then rename it to that.
+
+    What stood at ``path``, folder or file, is renamed first and deleted last, and is back there on any error.
+    Raises :class:`StudyError` where the folder cannot be written or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix=f".{path.name[:64]}.", suffix=".tmp", dir=path.parent))
+    except OSError as error:
+        raise _failure(path, error) from error
+    new, old = place / "new", place / "old"
+    try:
+        new.mkdir()
+        write(new)
+        for file in new.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as opened:
+                    os.fsync(opened.fileno())
+        if path.exists():
+            os.replace(path, old)  # noqa: PTH105 - as in `replaced`
+        os.replace(new, path)  # noqa: PTH105
+    except OSError as error:
+        raise _failure(path, error) from error
+    finally:  # also after an interruption
+        if old.exists() and not path.exists():
+            os.replace(old, path)  # noqa: PTH105
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _failure(path: Path, error: OSError) -> StudyError:

@@ -17,7 +17,7 @@ import xarray
 
 from ablations.command import main
 from ablations.command.launch import script
-from ablations.dataset.netcdf import load, runs
+from ablations.dataset.files import load, runs
 from ablations.dataset.verdicts import judge
 from ablations.ledger.folder import Folder
 from ablations.ledger.storage import JOURNAL

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import importlib.util
 import math
 import random
 
@@ -17,12 +19,14 @@ from ablations.core.registry import get_plan
 from ablations.dataset.build import build
 from ablations.dataset.content import content_hash
 from ablations.dataset.export import export
-from ablations.dataset.netcdf import load, runs, save
+from ablations.dataset.files import load, runs, save
 from ablations.dataset.provenance import provenance
 from ablations.dataset.schema import VARIABLES
 from ablations.dataset.validate import validate
 from ablations.ledger.folder import Folder
 from ablations.ledger.worker import Worker
+from ablations.report.write import contents
+from studies.core.errors import StudyError
 
 ABOUT = {**provenance(), "storage_kind": "journal"}
 
@@ -170,7 +174,7 @@ def dtype(groups):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda g: g["/"].attrs.update(schema_version="2.0"), r"expected the schema .* 1\.0, got .* 2\.0"),
+        (lambda g: g["/"].attrs.update(schema_version="2.0"), r"expected the schema .* 1\.\d, got .* 2\.0"),
         (lambda g: g["/"].attrs.pop("schema"), "got None"),
         (lambda g: g["/"].attrs.pop("profile"), "attribute profile: missing"),
         (lambda g: g["/runs/adding"].attrs.pop("ignorance"), "attribute ignorance: missing"),
@@ -199,6 +203,91 @@ def test_departures_from_the_schema_are_named(tmp_path, change, text):
     assert list(tmp_path.iterdir()) == []
 
 
+ZARR = pytest.mark.skipif(
+    importlib.util.find_spec("zarr") is None, reason="needs the package zarr, which is an extra"
+)
+
+
+@ZARR
+@pytest.mark.parametrize("some", ["nothing", "half", "all"])
+def test_both_formats_hold_the_same(tmp_path, some):
+    """Identical trees and one content hash, from memory to netCDF to Zarr and back to netCDF."""
+    layout = fake_runs.layout("comparison", 2)
+    keep = {"nothing": lambda _: False, "half": lambda key: key[1] == 0}.get(some, lambda _: True)
+    log = [] if some == "nothing" else [attempt(0), attempt(1, "lost")]
+    verdicts = {v.name: {"identity-block": "proved"} for v in layout.variants}
+    made = tree(layout, records(layout, keep), log, verdicts)
+    save(made, tmp_path / "a.nc")
+    save(load(tmp_path / "a.nc"), tmp_path / "b.zarr")
+    there = load(tmp_path / "b.zarr")
+    save(there, tmp_path / "c.nc")
+    for one in (there, load(tmp_path / "c.nc")):
+        assert made.identical(one)
+        assert content_hash(one) == made.attrs["content_hash"]
+        assert contents(one) == contents(made)
+        kinds = {
+            v.dtype.kind
+            for n in one.subtree
+            for v in n.to_dataset(inherit=False).variables.values()
+        }
+        assert kinds == {"i", "f", "O"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a.nc", "b.zarr", "c.nc"}
+
+
+@ZARR
+def test_a_store_is_replaced_whole(tmp_path, monkeypatch):
+    """A second one takes the place of the first; where it fails, the first is still there, alone."""
+    path = tmp_path / "a.zarr"
+    save(tree(fake_runs.layout()), path)
+    layout = fake_runs.layout(seeds=3)
+    save(tree(layout), path)
+    assert load(path).sizes["seed"] == 3
+
+    def full(_, store, **__):
+        (store / "zarr.json").write_text("{")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(xarray.DataTree, "to_zarr", full)
+    with pytest.raises(StudyError, match=r"a\.zarr cannot be written: No space left.*unchanged"):
+        save(tree(fake_runs.layout()), path)
+    assert load(path).sizes["seed"] == 3
+    assert [one.name for one in tmp_path.iterdir()] == ["a.zarr"]
+
+
+@ZARR
+def test_damage_to_a_store_is_noticed(tmp_path):
+    """A changed chunk, a missing one, torn metadata, no store at all."""
+    path = tmp_path / "a.zarr"
+    save(tree(), path)
+    chunk = path / "runs" / "adding" / "test_metric" / "c" / "0" / "0"
+    whole = chunk.read_bytes()
+    for damaged in (None, whole[: len(whole) // 2], whole[:-3] + b"abc"):
+        chunk.unlink() if damaged is None else chunk.write_bytes(damaged)
+        with pytest.raises(AblationError, match=r"a\.zarr"):
+            load(path)
+    chunk.write_bytes(whole)
+    load(path)
+    (path / "runs" / "zarr.json").write_text("{")
+    with pytest.raises(AblationError, match="expected a study in Zarr that can be read"):
+        load(path)
+    with pytest.raises(AblationError, match="expected a study in Zarr that can be read"):
+        load(tmp_path / "none.zarr")
+
+
+@pytest.mark.parametrize("do", [load, lambda path: save(tree(), path)])
+def test_without_the_extra_zarr_it_says_which_package(tmp_path, monkeypatch, do):
+    """And how to do without."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "zarr" else find(name, *a)
+    )
+    with pytest.raises(
+        AblationError, match=r"pip install 'desiderata\[zarr\]', or name a file.*\.nc"
+    ):
+        do(tmp_path / "a.zarr")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_damage_to_a_file_is_noticed(tmp_path):
     """A changed number, a torn file, another kind of file."""
     path = tmp_path / "a.nc"
@@ -214,7 +303,7 @@ def test_damage_to_a_file_is_noticed(tmp_path):
     path.write_text("no")
     with pytest.raises(AblationError, match="expected a study in netCDF that can be read"):
         load(path)
-    with pytest.raises(AblationError, match=r"ends in \.nc"):
+    with pytest.raises(AblationError, match=r"ends in \.nc or \.zarr"):
         save(tree(), tmp_path / "a.txt")
 
 

@@ -21,7 +21,7 @@ from ablations.core.expect import Expect
 from ablations.core.job import lay_out
 from ablations.core.registry import get_axis, get_plan
 from ablations.dataset.build import build
-from ablations.dataset.netcdf import load, runs, save
+from ablations.dataset.files import load, runs, save
 from ablations.dataset.provenance import provenance
 from ablations.report.across import across
 from ablations.report.analysis import analyze

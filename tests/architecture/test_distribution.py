@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import shutil
 import subprocess
 import sys
@@ -102,7 +103,10 @@ def test_every_dependency_is_pinned(root, pyproject):
         for line in (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
         if "==" in line
     }
-    groups = pyproject["dependency-groups"].values()
+    groups = [
+        *pyproject["dependency-groups"].values(),
+        *pyproject["project"]["optional-dependencies"].values(),
+    ]
     asked = [*pyproject["project"]["dependencies"], *(one for group in groups for one in group)]
-    names = {one.partition("=")[0].partition(">")[0].strip().lower() for one in asked}
+    names = {re.split(r"[\[<>=!~; ]", one)[0].lower() for one in asked}
     assert set() == names - pins

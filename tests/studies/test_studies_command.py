@@ -184,6 +184,49 @@ def test_a_full_disk_leaves_what_was_there(tmp_path):
     assert (["a.bin"], b"before") == (inside(tmp_path), path.read_bytes())
 
 
+def filled(*names):
+    """Writes these files into a folder."""
+
+    def write(folder):
+        for name in names:
+            (folder / name).mkdir()
+            (folder / name / "x").write_text(name)
+
+    return write
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    """Replaced by another, over a file too; after any error or interruption it is what it was."""
+    path = tmp_path / "a"
+    path.write_text("a file")
+    atomic.write_folder_atomically(path, filled("one", "two"))
+    atomic.write_folder_atomically(path, filled("three"))
+    assert (["a"], ["three"]) == (inside(tmp_path), inside(path))
+
+    def stopped(folder):
+        filled("four")(folder)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        atomic.write_folder_atomically(path, stopped)
+    assert (["a"], ["three"]) == (inside(tmp_path), inside(path))
+    real, moves = os.replace, []
+
+    def fails(source, target):
+        moves.append(target)
+        if len(moves) == 2:  # the old one is out of the way, and the new one does not come
+            raise PermissionError(errno.EACCES, "Permission denied")
+        real(source, target)
+
+    monkeypatch.setattr(atomic.os, "replace", fails)
+    with pytest.raises(StudyError, match=r"Permission denied.*unchanged"):
+        atomic.write_folder_atomically(path, filled("five"))
+    assert (["a"], ["three"]) == (inside(tmp_path), inside(path))
+    monkeypatch.undo()
+    with pytest.raises(StudyError, match="cannot be written"):
+        atomic.write_folder_atomically(path / "three" / "x" / "y", filled("six"))
+
+
 def test_a_full_disk_during_a_run_is_said(capsys, tmp_path, monkeypatch):
     """Status 2, one message, no half-written file."""
 
