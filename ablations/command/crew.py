@@ -50,14 +50,16 @@ def solo(
 
 @contextmanager
 def stopping() -> Iterator[threading.Event]:
-    """An event that is set by SIGTERM or SIGUSR1 (Slurm's word before the end of a job)."""
+    """An event that is set by SIGTERM, SIGUSR1 or SIGUSR2.
+
+    The last two are Slurm's word before the end of a job, ours and submitit's.
+    """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
         return
-    before = {
-        one: signal.signal(one, lambda *_: event.set()) for one in (signal.SIGTERM, signal.SIGUSR1)
-    }
+    heard = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+    before = {one: signal.signal(one, lambda *_: event.set()) for one in heard}
     try:
         yield event
     finally:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ablations.command.options import Study
+from ablations.command.slurm import installed, submit_array
 from ablations.core.errors import AblationError
 from ablations.ledger.folder import Folder
 
@@ -25,11 +26,15 @@ def command(
         bool, typer.Option("--submit", help="submit it, instead of printing")
     ] = False,
 ) -> None:
-    """Print, or submit, a Slurm array of workers.
+    """Print, or submit, a Slurm array of workers: through submitit where that is installed, else by sbatch.
 
     The storage's URL is taken from the environment of the jobs.
     """
     Folder(study).layout()
+    if submit and installed():
+        jobs = submit_array(study.resolve(), slurm, option or [])
+        typer.echo(f"submitted {', '.join(jobs)}; logs in {study / 'slurm'}")
+        return
     text = script(str(study.resolve()), slurm, option or [])
     if not submit:
         typer.echo(text, nl=False)

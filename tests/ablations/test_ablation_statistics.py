@@ -206,7 +206,7 @@ def test_signs_are_those_of_effects():
     rows = [
         printed("baseline", 2.92, 3.5), printed("a", 2.92, 3.6), printed("b", 2.97, 3.4),
         printed("c", 3.07, 3.7), printed("d", 3.56, 4.0), printed("e", 2.96, math.nan),
-        printed("baseline", 7.7, 8.0, "JSB"), printed("f", 2.0, 3.5),
+        printed("baseline", 7.7, 8.0, "JSB"), printed("f", 2.0, 3.5), printed("g", math.nan, 3.0),
     ]  # fmt: skip
     (one,) = agreements(rows, "baseline")
     assert (one.table, one.column, one.rows) == ("table 2", "Nottingham", 6)

@@ -18,8 +18,8 @@ BELOW = {
 }
 # What a layer may import of others where it is not everything that pyproject.toml declares.
 LIBRARIES = {"cells": {"torch", "numpy"}}
-# Kernels may use compilers, inside functions, so that importing the package never needs one.
-LAZY = {"cells/fused": {"numba", "triton"}}
+# Kernels may use compilers, and a launcher its library: inside functions, so that importing never needs one.
+LAZY = {"cells/fused": {"numba", "triton"}, "ablations/command": {"submitit"}}
 IMPORT_NAMES = {"python-flint": "flint"}
 
 
