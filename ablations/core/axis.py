@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ablations.core.errors import AblationError
+from studies.core.protocol import Profile
 from studies.core.registry import near
 
 
@@ -15,12 +16,18 @@ class Level:
     """One level of an axis.
 
     ``overrides``: settings of :func:`studies.run.configuration.resolve` that it changes; ``cell``: what it
-    puts into the plan's cell, under the axis's name (``"{gate-auxiliary}-lstm"``), None for nothing.
+    puts into the plan's cell, under the axis's name (``"{gate-auxiliary}-lstm"``), None for nothing;
+    ``scaled``: in place of ``overrides`` under one profile, for a level that a small machine cannot take.
     """
 
     name: str
     overrides: Mapping[str, Any] = field(default_factory=dict)
     cell: str | None = None
+    scaled: Mapping[Profile, Mapping[str, Any]] = field(default_factory=dict)
+
+    def changes(self, profile: Profile) -> Mapping[str, Any]:
+        """The settings under ``profile``."""
+        return self.scaled.get(profile, self.overrides)
 
 
 @dataclass(frozen=True)

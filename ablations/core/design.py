@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ablations.core.errors import AblationError
 from ablations.core.plan import Plan
+from studies.core.protocol import Profile
 
 
 class Variant(NamedTuple):
@@ -75,7 +76,9 @@ def forbidden(plan: Plan, levels: Mapping[str, str]) -> str | None:
     return None
 
 
-def enumerate_variants(plan: Plan) -> tuple[list[Variant], list[Impossible]]:
+def enumerate_variants(
+    plan: Plan, profile: Profile = "paper"
+) -> tuple[list[Variant], list[Impossible]]:
     """What can be run, in the order of the design, and what cannot. The baseline is the first variant.
 
     Raises :class:`AblationError` where the baseline itself is impossible.
@@ -90,7 +93,7 @@ def enumerate_variants(plan: Plan) -> tuple[list[Variant], list[Impossible]]:
         parts = {}
         for axis in plan.axes:
             level = axis.level(levels[axis.name])
-            overrides |= level.overrides
+            overrides |= level.changes(profile)
             parts[axis.name] = level.cell
         possible.append(Variant(label(plan, levels), levels, _cell(plan, parts), overrides))
     if not possible or possible[0].name != "baseline":

@@ -122,7 +122,7 @@ def lay_out(plan: Plan, profile: str = "laptop", seeds: int | None = None) -> La
     count = plan.replicates(chosen) if seeds is None else seeds
     if count < 1:
         raise AblationError(f"seeds: expected at least 1, got {count}")
-    variants, impossible = enumerate_variants(plan)
+    variants, impossible = enumerate_variants(plan, chosen)
     cells = [
         _resolved(plan, variant, task, chosen, count) for variant in variants for task in plan.tasks
     ]

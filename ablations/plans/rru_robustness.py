@@ -1,4 +1,4 @@
-"""RRU's robustness against learning rate and size, with and without normalization."""
+"""RRU's robustness against learning rate and number of parameters, with and without normalization."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from ablations.core.registry import get_axis
 
 PLAN = Plan(
     name="rru-robustness",
-    title="RRU over learning rates and sizes, with and without normalization",
+    title="RRU over learning rates and numbers of parameters, with and without normalization",
     cell="rru",
     tasks=("nottingham",),
     protocols={"nottingham": "rru-nottingham-robustness"},
-    axes=(get_axis("learning-rate"), get_axis("width"), get_axis("rru-normalization")),
+    axes=(get_axis("learning-rate"), get_axis("parameters"), get_axis("rru-normalization")),
     design="factorial",
-    source="RRU section 5, figures 2, 3 and 9",
+    source="RRU section 5 and appendix A.2, figures 2, 3 and 9",
+    scaled={"laptop": {"training.examples": 6_000}},  # the grid is 200 runs
     seeds={"smoke": 1, "laptop": 1, "paper": 1},
 )

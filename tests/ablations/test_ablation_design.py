@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import cells
 from ablations.core.axis import Axis, Level, Requires
 from ablations.core.canonical import canonical, digest
 from ablations.core.design import enumerate_variants, label
@@ -22,6 +23,7 @@ from ablations.core.expect import Expect
 from ablations.core.job import job_key, lay_out
 from ablations.core.plan import Plan
 from ablations.core.registry import axes, get_axis, get_plan, plans
+from studies.core.protocol import PROFILES, get_protocol
 
 NAMES = ("one", "two", "three", "four")
 
@@ -92,10 +94,43 @@ def test_every_plan_can_be_laid_out(name):
 def test_the_grid_of_gates_is_every_cell_of_it():
     """Three gates, four initializations, two cores, by their names in the catalogue."""
     layout = lay_out(get_plan("gates"), "smoke")
-    cells = {variant.cell for variant in layout.variants}
+    found = {variant.cell for variant in layout.variants}
     primary, auxiliary = ("", "c", "o", "u"), ("", "m", "r")
     grid = {f"{p}{a}-{c}" for p in primary for a in auxiliary for c in ("lstm", "gru")}
-    assert cells == (grid - {"-lstm", "-gru"}) | {"lstm-tied", "gru"}
+    assert found == (grid - {"-lstm", "-gru"}) | {"lstm-tied", "gru"}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_robustness_grid_crosses_what_the_paper_crossed(profile):
+    """Ten learning rates, ten numbers of parameters, both norms; the printed numbers, or the same in small.
+
+    Every level has a width that fits, and all of them are different.
+    """
+    plan = get_plan("rru-robustness")
+    layout = lay_out(plan, profile)
+    assert len(layout.variants) == 200
+    varied = get_protocol("rru-nottingham-robustness").varied
+    rates = {cell.configuration.training.learning_rate for cell in layout.cells}
+    assert rates == set(varied["training.learning_rate"].value)
+    counts = sorted({cell.configuration.model.parameters for cell in layout.cells})
+    printed = varied["model.parameters"].value
+    unit = {"smoke": 10_000, "laptop": 20_000, "paper": 1_000_000}[profile]
+    assert counts == [round(count / 1_000_000 * unit) for count in printed]
+    first = layout.cells[0].configuration.model
+    assert (first.parameters, first.hidden_size) == (round(7.2 * unit), None)
+    widths = [
+        cells.size_for_parameters(cells.get("rru"), count, input_size=88, **first.knobs)
+        for count in counts
+    ]
+    assert widths == sorted(set(widths))
+
+
+def test_a_level_is_scaled_where_it_says_so():
+    """In the profiles that it names; in others it is what it is."""
+    level = Level("x", {"k": 9}, scaled={"laptop": {"k": 3}})
+    plan = Plan("drawn", "drawn", "gru", ("adding",), (Axis("a", "a", (level,), "test"),), "test")
+    found = {p: enumerate_variants(plan, p)[0][0].overrides for p in PROFILES}
+    assert found == {"smoke": {"k": 9}, "laptop": {"k": 3}, "paper": {"k": 9}}
 
 
 def test_table_2_has_its_six_rows():
