@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,8 @@ from ablations.core.expect import Expect
 from ablations.core.plan import Plan
 from ablations.core.registry import axes as known_axes
 from ablations.core.registry import get_axis
-from studies.core.protocol import PROFILES
+from ablations.core.tuning import Searched, Tuning
+from studies.core.protocol import PROFILES, Profile, Range
 from studies.core.registry import near
 
 # key → the types of its value
@@ -33,8 +35,11 @@ _KEYS: dict[str, tuple[type, ...]] = {
     "block": (int,),
     "protocol_version": (int,),
     "expect": (list,),
+    "tuning": (dict,),
 }
 _NEEDED = ("cell", "tasks", "axes")
+_TUNING = tuple(field.name for field in dataclasses.fields(Tuning))
+_RANGE = Range._fields
 _EXPECT = ("claim", "source", "relation", "variant", "other", "tasks")
 
 
@@ -76,6 +81,8 @@ class _Reader:
         fields["axes"] = tuple(self.axis(*entry) for entry in table["axes"].items())
         fields["variants"] = tuple(table.get("variants", ()))
         fields["expect"] = tuple(self.expect(one) for one in table.get("expect", ()))
+        if "tuning" in table:
+            fields["tuning"] = self.tuning(table["tuning"])
         if isinstance(table.get("seeds"), int):
             fields["seeds"] = dict.fromkeys(PROFILES, table["seeds"])
         try:
@@ -110,9 +117,59 @@ class _Reader:
         except (TypeError, AblationError) as error:
             raise self.wrong("expect", str(error)) from error
 
-    def wrong(self, key: str, what: str) -> AblationError:
-        """An error with the first line on which ``key`` stands."""
-        places = [n for n, line in enumerate(self.lines, 1) if key in line.partition("#")[0]]
+    def tuning(self, table: dict[str, Any]) -> dict[Profile, Tuning]:
+        """Of every profile; where ``trials`` is a table, of the profiles that it names."""
+        for key in table:
+            if key not in _TUNING:
+                told = f"no such key of a tuning{near(key, _TUNING)}; keys are {', '.join(_TUNING)}"
+                raise self.wrong(key, told, "tuning")
+        for key in ("space", "trials"):
+            if key not in table:
+                raise self.wrong("tuning", f"the key {key!r} is missing: add it")
+        if not isinstance(table["space"], dict):
+            raise self.wrong("space", f"expected a table, got {table['space']!r}", "tuning")
+        fields = {**table, "space": {k: self.searched(k, v) for k, v in table["space"].items()}}
+        if "seeds" in table:
+            seeds = table["seeds"]
+            fields["seeds"] = tuple(seeds) if isinstance(seeds, list) else (seeds,)
+        trials = table["trials"]
+        trials = trials if isinstance(trials, dict) else dict.fromkeys(PROFILES, trials)
+        for profile in trials:
+            if profile not in PROFILES:
+                told = f"expected profiles, {', '.join(PROFILES)}{near(profile, PROFILES)}"
+                raise self.wrong(profile, told, "tuning")
+        try:
+            return {
+                profile: Tuning(**{**fields, "trials": trials[profile]})
+                for profile in PROFILES
+                if profile in trials
+            }
+        except AblationError as error:  # "tuning: key: what"
+            _, key, what = str(error).split(": ", 2)
+            raise self.wrong(key, what, "tuning") from error
+
+    def searched(self, name: str, value: Any) -> Searched:
+        if isinstance(value, list):
+            return tuple(value)
+        if not isinstance(value, dict):
+            told = f"expected {{low = …, high = …}} or a list of levels, got {value!r}"
+            raise self.wrong(name, told, "tuning")
+        for key in value:
+            if key not in _RANGE:
+                raise self.wrong(key, f"no such key of a range{near(key, _RANGE)}", "tuning")
+        try:
+            return Range(**value)
+        except TypeError as error:
+            raise self.wrong(name, f"expected low and high, got {value!r}", "tuning") from error
+
+    def wrong(self, key: str, what: str, below: str = "") -> AblationError:
+        """An error with the first line on which ``key`` stands, at or after one with ``below``."""
+        begin = next((n for n, line in enumerate(self.lines, 1) if below in line), 1)
+        places = [
+            n
+            for n, line in enumerate(self.lines, 1)
+            if n >= begin and key in line.partition("#")[0]
+        ]
         line = f", line {places[0]}" if places else ""
         return AblationError(f"{self.path}{line}: {key}: {what}")
 

@@ -11,6 +11,7 @@ from ablations.core.canonical import digest
 from ablations.core.design import Impossible, Variant, enumerate_variants
 from ablations.core.errors import AblationError
 from ablations.core.plan import Plan
+from ablations.core.tuning import Tuning
 from studies.core.errors import StudyError
 from studies.core.protocol import PROFILES, Profile
 from studies.core.registry import near
@@ -25,30 +26,43 @@ class Cell:
     """One cell of the design: a variant on a task, with all its seeds in ``configuration``.
 
     ``key``: SHA-256 of everything that decides a run's numbers but its seed, independent of the plan's name.
+    ``tuning``: what is searched before its runs; it is part of the key, and what it finds is not.
     """
 
     variant: Variant
     task: str
     configuration: Configuration
     key: str
+    tuning: Tuning | None = None
 
 
 @dataclass(frozen=True)
 class Job:
-    """A cell and the seeds that train together; ``key``: of both."""
+    """A cell and the seeds that train together; ``key``: of both.
+
+    ``settings``: of a cell that is tuned, what its search chose, or what this trial of it tries;
+    ``tune_trial``: the number of that trial, from 0, None for a run of the result.
+    """
 
     cell: Cell
     seeds: tuple[int, ...]
     key: str
+    settings: Mapping[str, Any] | None = None
+    tune_trial: int | None = None
 
     @property
     def configuration(self) -> Configuration:
-        """The cell's, with these seeds."""
-        return dataclasses.replace(self.cell.configuration, seeds=self.seeds)
+        """The cell's, with these seeds and settings."""
+        found = self.cell.configuration
+        if self.settings is not None:
+            found = with_settings(found, self.settings)
+        return dataclasses.replace(found, seeds=self.seeds)
 
     @property
     def title(self) -> str:
         """For people: variant, task, seeds."""
+        if self.tune_trial is not None:
+            return f"{self.cell.variant.name} on {self.cell.task}, tuning trial {self.tune_trial}"
         span = f"{self.seeds[0]}" + (f"–{self.seeds[-1]}" if len(self.seeds) > 1 else "")
         return f"{self.cell.variant.name} on {self.cell.task}, seeds {span}"
 
@@ -63,6 +77,16 @@ class Layout:
     impossible: tuple[Impossible, ...]
     cells: tuple[Cell, ...]
     seeds: tuple[int, ...]
+
+    @property
+    def tuning(self) -> Tuning | None:
+        """What is searched inside each cell under this profile."""
+        return self.plan.tuning.get(self.profile)
+
+    @property
+    def tuned(self) -> list[Cell]:
+        """The cells that are searched, each key once."""
+        return list({cell.key: cell for cell in self.cells if cell.tuning is not None}.values())
 
     @property
     def key(self) -> str:
@@ -95,15 +119,29 @@ def job_key(cell: str, seeds: Iterable[int]) -> str:
     return digest({"cell": cell, "seeds": list(seeds)})
 
 
-def cell_key(configuration: Configuration, protocol_version: int) -> str:
-    """The identity of a cell of the design.
+def cell_key(
+    configuration: Configuration, protocol_version: int, tuning: Tuning | None = None
+) -> str:
+    """The identity of a cell of the design, by what is declared: never by what its tuning finds.
 
     Settings that are None are left out, so that a new one, off by default, does not orphan what was run
-    before.
+    before; so is the tuning of a cell that is not tuned.
     """
     plain: dict[str, Any] = configuration.plain()
-    return digest(
-        {"protocol_version": protocol_version, **{part: _set(plain[part]) for part in _DECIDING}}
+    deciding = {part: _set(plain[part]) for part in _DECIDING}
+    searched = {} if tuning is None else {"tuning": tuning.plain()}
+    return digest({"protocol_version": protocol_version, **deciding, **searched})
+
+
+def with_settings(configuration: Configuration, settings: Mapping[str, Any]) -> Configuration:
+    """The same with some settings replaced; raises ``StudyError`` for one that it refuses."""
+    return resolve(
+        configuration.task,
+        configuration.model.cell,
+        profile=configuration.profile,
+        protocol=configuration.protocol,
+        overrides={**configuration.asked, **settings},
+        seeds=len(configuration.seeds),
     )
 
 
@@ -122,6 +160,7 @@ def lay_out(plan: Plan, profile: str = "laptop", seeds: int | None = None) -> La
     count = plan.replicates(chosen) if seeds is None else seeds
     if count < 1:
         raise AblationError(f"seeds: expected at least 1, got {count}")
+    _apart(plan, chosen, count)
     variants, impossible = enumerate_variants(plan, chosen)
     cells = [
         _resolved(plan, variant, task, chosen, count) for variant in variants for task in plan.tasks
@@ -134,6 +173,16 @@ def lay_out(plan: Plan, profile: str = "laptop", seeds: int | None = None) -> La
         tuple(cells),
         tuple(range(count)),
     )
+
+
+def _apart(plan: Plan, profile: Profile, count: int) -> None:
+    tuning = plan.tuning.get(profile)
+    shared = [] if tuning is None else [seed for seed in tuning.seeds if seed < count]
+    if shared:
+        raise AblationError(
+            f"plan {plan.name}: tuning: seeds: expected others than those of the result, 0 to {count - 1}, "
+            f"got {', '.join(map(str, shared))}: what was searched on a seed must not be measured on it"
+        )
 
 
 def _profile(name: str) -> Profile:
@@ -156,6 +205,15 @@ def _resolved(plan: Plan, variant: Variant, task: str, profile: Profile, seeds: 
             overrides={**plan.overrides, **scaled, **variant.overrides},
             seeds=seeds,
         )
+        tuning = plan.tuning.get(profile)
+        for ends in tuning.ends() if tuning is not None else ():
+            with_settings(configuration, ends)
+        if tuning is not None and tuning.share < 1 and configuration.training.examples is None:
+            raise AblationError(
+                f"tuning: share: expected 1, got {tuning.share}: training.examples is not set, so that there "
+                "is nothing to take a share of"
+            )
     except StudyError as error:
         raise AblationError(f"plan {plan.name}, {variant.name} on {task}: {error}") from error
-    return Cell(variant, task, configuration, cell_key(configuration, plan.protocol_version))
+    key = cell_key(configuration, plan.protocol_version, tuning)
+    return Cell(variant, task, configuration, key, tuning)

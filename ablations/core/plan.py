@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args
 from ablations.core.axis import Axis
 from ablations.core.errors import AblationError
 from ablations.core.expect import Expect
-from studies.core.protocol import Profile, get_protocol
+from ablations.core.tuning import Tuning, full
+from studies.core.protocol import PROFILES, Profile, get_protocol
 from studies.core.registry import near, task_options
 
 Design = Literal["ofat", "factorial", "list"]
@@ -27,7 +28,8 @@ class Plan:
     change at a time), "factorial" (all combinations) or "list" (``variants``, each by the levels in which it
     leaves the baseline); ``overrides``: settings of every run, ``scaled``: the same for one profile;
     ``seeds``: per profile; ``block``: seeds that train together as one job (None: all of them);
-    ``protocol_version``: raised when the meaning of the numbers changes.
+    ``protocol_version``: raised when the meaning of the numbers changes; ``tuning``: what is searched
+    inside each cell, for the profiles in which anything is.
     Raises :class:`AblationError` (or ``StudyError`` of tasks and protocols) with near names for what is
     not there.
     """
@@ -48,6 +50,7 @@ class Plan:
     block: int | None = None
     protocol_version: int = 1
     expect: tuple[Expect, ...] = ()
+    tuning: Mapping[Profile, Tuning] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.design not in get_args(Design):
@@ -81,6 +84,22 @@ class Plan:
             self.complete(levels)
         for expect in self.expect:
             self.complete(expect.other or {})
+        self._check_tuning()
+
+    def _check_tuning(self) -> None:
+        varied = {full(k): a.name for a in self.axes for lv in a.levels for k in lv.overrides}
+        for profile, tuning in self.tuning.items():
+            if profile not in PROFILES:
+                raise AblationError(
+                    f"plan {self.name}: tuning: expected the profiles {', '.join(PROFILES)}, got "
+                    f"{profile!r}{near(profile, PROFILES)}"
+                )
+            for key in tuning.searched:
+                if key in varied:
+                    raise AblationError(
+                        f"plan {self.name}: tuning: {key}: is what the axis {varied[key]} changes: a "
+                        "nuisance is no factor; leave it to one of them"
+                    )
 
     def axis(self, name: str) -> Axis:
         """The axis called ``name``; raises :class:`AblationError` with the near names."""
