@@ -27,6 +27,7 @@ _OUTCOMES = {"finished": "ok", "stopped": "ok", "diverged": "diverged"}
 _VERSIONS = ("torch", "numpy", "optuna", "xarray")
 
 Report = Callable[[int, float], object]
+"""Called at every evaluation, in order, with step and median validation; true ends a tuning trial."""
 
 
 class PreemptedError(Exception):
@@ -54,7 +55,7 @@ Execute = Callable[[Job, Path, int, Surroundings, Report], Sequence[Record]]
 def execute(
     job: Job, checkpoint: Path, attempt: int, around: Surroundings, report: Report
 ) -> list[Record]:
-    """Train, from the checkpoint if there is one; ``report`` is called with step and median validation.
+    """Train, from the checkpoint if there is one, until ``report`` says that it is enough.
 
     Raises :class:`PreemptedError` or :class:`TimeLimitError` after saving, ``StudyError`` for what a user
     can mend.
@@ -65,16 +66,22 @@ def execute(
         job.configuration, folder=around.data, device=around.device, checkpoint=checkpoint
     )
     display = Display(study.task.metric, study.source.examples_per_step, quiet=around.quiet)
-    reported = 0
+    reported, pruned = 0, False
+
+    def tell(state: RunState) -> None:
+        nonlocal reported, pruned
+        for point in state.points[reported:]:
+            values = [v for v in point.validation if np.isfinite(v)]
+            if values and report(point.step, float(np.median(values))):
+                pruned = True
+        reported = len(state.points)
 
     def monitor(state: RunState, total: int | None) -> None:
-        nonlocal reported
         display(state, total)
-        if len(state.points) > reported:
-            reported = len(state.points)
-            values = [v for v in state.points[-1].validation if np.isfinite(v)]
-            if values:
-                report(state.step, float(np.median(values)))
+        tell(state)
+        if pruned:
+            for place in state.active:
+                state.replicates[place].status = "stopped"
         if around.stopping():
             study.trainer.save()
             raise PreemptedError
@@ -84,6 +91,7 @@ def execute(
 
     with display:
         result = study.run(monitor)
+    tell(study.trainer.run_state)  # what a checkpoint held of a job that had ended
     provenance = {
         "attempt": attempt,
         "resumed": resumed,
@@ -95,11 +103,13 @@ def execute(
         "versions": {name: importlib.metadata.version(name) for name in _VERSIONS},
         **{key: result.attrs[key] for key in ("device", "python", "threads", "replicates")},
     }
-    return [record(job, result, seed, provenance) for seed in job.seeds]
+    return [record(job, result, seed, provenance, pruned=pruned) for seed in job.seeds]
 
 
-def record(job: Job, result: xarray.Dataset, seed: int, provenance: dict[str, Any]) -> Record:
-    """One seed of a result of :mod:`studies` as a record."""
+def record(
+    job: Job, result: xarray.Dataset, seed: int, provenance: dict[str, Any], *, pruned: bool = False
+) -> Record:
+    """One seed of a result of :mod:`studies` as a record; ``pruned``: ended early, in tuning."""
     one = result.sel(seed=seed)
     about = result.attrs
     curve = one["valid_metric"].values
@@ -108,6 +118,9 @@ def record(job: Job, result: xarray.Dataset, seed: int, provenance: dict[str, An
     outcome = _OUTCOMES[STATUSES[int(one["outcome"])]]
     if not np.isfinite(one["test_metric"]):  # a finite loss to the end and a metric that is none
         outcome = "diverged"
+    if pruned and outcome == "ok":
+        outcome = "pruned"
+    tuned = {} if job.settings is None else {"tuned": dict(job.settings)}
     curves = {
         "step": one["step"].values[:reached].tolist(),
         "examples": one["examples"].values[:reached].tolist(),
@@ -130,6 +143,7 @@ def record(job: Job, result: xarray.Dataset, seed: int, provenance: dict[str, An
             "ignorance": about["ignorance"],
             "protocol": about["protocol"],
             "configuration": json.loads(json.dumps(job.configuration.plain())),
+            **tuned,
         },
         ends={
             "test_metric": float(one["test_metric"]),

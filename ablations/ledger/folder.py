@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ablations.core.canonical import digest
 from ablations.core.errors import AblationError
 from ablations.core.job import Job, Layout, lay_out
 from ablations.core.registry import get_plan
@@ -38,6 +39,11 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._known: dict[Path, tuple[tuple[int, int], Record]] = {}
+
+    @functools.cached_property
+    def searches(self) -> Folder:
+        """Where the records of tuning lie: none of them is ever one of the result."""
+        return Folder(self.path / "tuning")
 
     def declare(self, plan: str, layout: Layout) -> None:
         """Write the declaration, or check that the one there is of the same design.
@@ -86,8 +92,11 @@ class Folder:
         return self.path / "runs" / f"{cell[:24]}-{seed:03}.jsonl"
 
     def checkpoint(self, job: Job) -> Path:
-        """Where a job saves what it has reached."""
-        return self.path / "checkpoints" / f"{job.key[:24]}.pt"
+        """Where a job saves what it has reached: by its settings too where they were searched."""
+        key = job.key
+        if job.settings is not None:
+            key = digest({"job": job.key, "settings": dict(job.settings)})
+        return self.path / "checkpoints" / f"{key[:24]}.pt"
 
     def record(self, cell: str, seed: int) -> Record | None:
         """The record of a run, or None; a damaged one is moved to ``quarantine/`` and so becomes missing."""
@@ -135,12 +144,13 @@ class Folder:
         }
 
     def damaged(self) -> list[str]:
-        """The names of what lies in quarantine."""
-        return sorted(path.name for path in (self.path / "quarantine").glob("*"))
+        """The names of what lies in quarantine, of the result and of tuning."""
+        found = [*self.path.glob("quarantine/*"), *self.path.glob("tuning/quarantine/*")]
+        return sorted(path.name for path in found)
 
     def _quarantine(self, path: Path) -> None:
         folder = self.path / "quarantine"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):  # another worker has moved it
             os.replace(path, folder / f"{path.name}.{len(list(folder.iterdir()))}")  # noqa: PTH105
 

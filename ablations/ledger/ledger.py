@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from ablations.ledger.folder import Folder
 from ablations.ledger.host import host_id, process_id
 from ablations.ledger.lease import Leases
 from ablations.ledger.record import Record
+from ablations.ledger.tried import Choice, choice, settled
 from studies.core.metric import Better
 from studies.core.registry import task_class
 
@@ -82,9 +83,23 @@ class Ledger:
         return [trial for trial in found if "job" in trial.user_attrs]
 
     def jobs(self) -> list[Job]:
-        """What has no record yet."""
-        done = self.folder.done(self.layout)
-        return [job for job in self.layout.jobs(done) if job.cell.task == self.task]
+        """What has no record yet and may be begun: not before the tuning of its cell is complete."""
+        return self._of_task(self.layout.jobs(self.folder.done(self.layout)))
+
+    def _of_task(self, jobs: Iterable[Job]) -> list[Job]:
+        choices: dict[str, Choice | None] = {}
+        found = []
+        for job in jobs:
+            if job.cell.task != self.task:
+                continue
+            if job.cell.tuning is not None and job.cell.key not in choices:
+                choices[job.cell.key] = choice(self.folder, job.cell)
+            found.append(settled(job, choices.get(job.cell.key)))
+        return [job for job in found if job is not None]
+
+    def _whole(self) -> list[Job]:
+        """Every job of the design, done or not."""
+        return self._of_task(self.layout.jobs())
 
     def fill(self, retry: Iterable[str] = ()) -> list[str]:
         """Enqueue what is to be done and is not under way; returns what needs a person, in words.
@@ -154,9 +169,7 @@ class Ledger:
             if trial.state in (*_OPEN, TrialState.COMPLETE)
             for seed in trial.user_attrs["seeds"]
         }
-        for job in self.layout.jobs():
-            if job.cell.task != self.task:
-                continue
+        for job in self._whole():
             records = [self.folder.record(job.cell.key, seed) for seed in job.seeds]
             there = [record for record in records if record is not None]
             if len(there) < len(job.seeds) or any((r.cell, r.seed) in covered for r in there):
@@ -183,7 +196,7 @@ class Ledger:
                 continue
             trial.set_user_attr("host_id", host_id())
             trial.set_user_attr("process", process_id())
-            job = self._job(about)
+            job = self._job(about, trial.params)
             if job is None or self._is_anothers(trial.number, about["job"]):
                 self._close(trial, "superseded")
                 continue
@@ -197,11 +210,12 @@ class Ledger:
             return claim
         return None
 
-    def _job(self, about: dict[str, Any]) -> Job | None:
+    def _job(self, about: Mapping[str, Any], _params: Mapping[str, Any]) -> Job | None:
         for cell in self.layout.cells:
             if cell.key == about["cell"] and cell.task == self.task:
                 seeds = tuple(about["seeds"])
-                return Job(cell, seeds, job_key(cell.key, seeds))
+                job = Job(cell, seeds, job_key(cell.key, seeds))
+                return settled(job, choice(self.folder, cell))
         return None
 
     def _is_anothers(self, number: int, key: str) -> bool:
@@ -245,6 +259,10 @@ class Ledger:
                 count += 1
         return count
 
+    def prunes(self, _job: Job, _curve: Sequence[float]) -> bool:
+        """Whether a job is ended early: never what is measured, since that would bias a comparison."""
+        return False
+
     def _close(self, trial: optuna.Trial, what: str) -> None:
         self._tell(trial, {"outcome": what}, None)
 
@@ -271,10 +289,10 @@ class Ledger:
 
 
 def outcome(records: Sequence[Record]) -> dict[str, Any]:
-    """How a job ended: "ok", or "diverged" where any of its runs did."""
+    """How a job ended: "ok", or "diverged" where any of its runs did; "pruned" in tuning alone."""
     outcomes = [record.outcome for record in records]
     return {
-        "outcome": "diverged" if "diverged" in outcomes else "ok",
+        "outcome": next((one for one in ("diverged", "pruned") if one in outcomes), "ok"),
         "outcomes": " ".join(outcomes),
         "n_parameters": int(records[0].ends["n_parameters"]),
         "results": " ".join(record.result[:12] for record in records),
@@ -289,7 +307,7 @@ def ending(trial: FrozenTrial) -> str:
     if trial.state in _OPEN:
         return trial.state.name.lower()
     told = str(trial.user_attrs.get("outcome", "lost"))
-    if trial.state is TrialState.FAIL and told in ("ok", "diverged"):
+    if trial.state is TrialState.FAIL and told in ("ok", "diverged", "pruned"):
         return "lost"
     return told
 

@@ -26,6 +26,8 @@ from ablations.ledger.folder import Folder
 from ablations.ledger.lease import BEAT, LEASE, Beat, Leases
 from ablations.ledger.ledger import Claim, Ledger, ending
 from ablations.ledger.storage import VARIABLE, close, open_storage, unreachable
+from ablations.ledger.tried import untried
+from ablations.ledger.tuning import TuningLedger
 
 RESERVE = 64 * 2**20  # bytes of free disk below which nothing new is begun
 _POLL = 1.0  # seconds between looks at what the others hold
@@ -52,13 +54,24 @@ class Worker:
     max_jobs: int | None = None
 
     def __post_init__(self) -> None:
-        leases: dict[str, Leases] = {task: Leases(self.lease) for task in self.layout.plan.tasks}
         with available(self.url):
             self.storage = open_storage(self.folder.path, self.url)
-            self.ledgers = [
-                Ledger(self.storage, self.folder, self.layout, task, leases[task])
-                for task in leases
+            tuned = [
+                TuningLedger(
+                    self.storage,
+                    self.folder.searches,
+                    self.layout,
+                    cell.task,
+                    Leases(self.lease),
+                    cell=cell,
+                )
+                for cell in self.layout.tuned
             ]
+            runs = [
+                Ledger(self.storage, self.folder, self.layout, task, Leases(self.lease))
+                for task in self.layout.plan.tasks
+            ]
+        self.ledgers: list[Ledger] = [*tuned, *runs]
 
     def work(self, retry: tuple[str, ...] = ()) -> list[str]:
         """Until every job is done or stuck; returns what needs a person, in words.
@@ -120,18 +133,23 @@ class Worker:
     def _run(self, ledger: Ledger, claim: Claim) -> None:
         job = claim.job
         left = len(remaining(self.folder, self.layout))
+        trials = untried(self.folder, self.layout)
+        left_over = f"{left} jobs to do" + (f", {trials} tuning trials before" if trials else "")
         again = f", attempt {claim.attempt}" if claim.attempt > 1 else ""
-        self.say(f"{job.title}{again} ({left} jobs to do)")
-        checkpoint = self.folder.checkpoint(job)
+        self.say(f"{job.title}{again} ({left_over})")
+        checkpoint = ledger.folder.checkpoint(job)
+        curve: list[float] = []
 
-        def report(step: int, value: float) -> None:
+        def report(step: int, value: float) -> bool:
+            curve.append(value)
             with contextlib.suppress(Exception):  # a picture for dashboards, not worth a run
                 claim.trial.report(value, step)
+            return ledger.prunes(job, curve)
 
         try:
             with Beat(lambda count: ledger.beat(claim, count), self.beat):
                 records = self.do(job, checkpoint, claim.attempt, self.around, report)
-                kept = [self.folder.keep(record) for record in records]
+                kept = [ledger.folder.keep(record) for record in records]
         except (PreemptedError, KeyboardInterrupt):
             ledger.fail(claim, "preempted", "asked to stop")
             raise
@@ -154,12 +172,12 @@ class Worker:
 
     def _failed(self, ledger: Ledger, claim: Claim, what: str, error: BaseException) -> None:
         text = "".join(traceback.format_exception(error))
-        path = self.folder.path / "errors" / f"{claim.job.key[:24]}-{claim.attempt}.txt"
+        path = ledger.folder.path / "errors" / f"{claim.job.key[:24]}-{claim.attempt}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         ledger.fail(claim, what, reason)
-        self.say(f"{claim.job.title}: {what}: {reason} (see errors/{path.name})")
+        self.say(f"{claim.job.title}: {what}: {reason} (see {path.relative_to(self.folder.path)})")
 
     def _room(self) -> None:
         free = shutil.disk_usage(self.folder.path).free
@@ -199,6 +217,7 @@ def _fact(task: str, trial: FrozenTrial) -> dict[str, Any]:
         "task": task,
         "number": trial.number,
         "variant_name": about["variant"],
+        "tune_trial": int(about.get("tune_trial", -1)),
         "seeds": " ".join(map(str, about["seeds"])),
         "attempt": int(about["attempt"]),
         "ending": ending(trial),

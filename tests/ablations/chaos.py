@@ -15,16 +15,17 @@ import fake_runs
 from optuna.trial import TrialState
 
 from ablations.ledger.folder import Folder
+from ablations.ledger.tried import tried, untried
 from ablations.ledger.worker import Worker, remaining
 
-SIGNALS, WORKERS, SEEDS = 12, 4, 1
+SIGNALS, WORKERS = 12, 4
 LIMIT = 240.0  # seconds; nothing is asserted about time, this only ends a test that hangs
 NURSERY = Path(__file__).parent / "worker_nursery.py"
 
 
-def harass(folder, url=None):
+def harass(folder, url=None, kind="plain"):
     """Run the study to its end under signals; returns how many of each were sent."""
-    arguments = [sys.executable, str(NURSERY), str(folder), str(SEEDS), *([url] if url else [])]
+    arguments = [sys.executable, str(NURSERY), str(folder), kind, *([url] if url else [])]
     nursery = subprocess.Popen(
         arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
@@ -82,20 +83,32 @@ def signalled(pid, kind):
     return True
 
 
-def check(path, url=None):
+def check(path, url=None, kind="plain"):
     """Every cell is complete, none twice; one more worker finds nothing to do."""
     folder = Folder(path)
-    layout = fake_runs.layout("comparison", SEEDS, block=1)
+    layout = fake_runs.chaotic(kind)
     worker = Worker(folder, layout, url, do=fake_runs.execute, beat=0.2, lease=0.5)
     assert worker.work() == []
     assert remaining(folder, layout) == []
+    assert untried(folder, layout) == 0
     trials = [trial for ledger in worker.ledgers for trial in ledger.trials()]
+    jobs = [job for ledger in worker.ledgers for job in ledger._whole()]
     worker.close()
     complete = Counter(t.user_attrs["job"] for t in trials if t.state is TrialState.COMPLETE)
-    assert set(complete) == {job.key for job in layout.jobs()}
+    assert set(complete) == {job.key for job in jobs}
     assert set(complete.values()) == {1}
     assert not [t for t in trials if t.state in (TrialState.RUNNING, TrialState.WAITING)]
-    diverged = {j.key for j in layout.jobs() if fake_runs.diverges(j)}
+    diverged = {job.key for job in jobs if fake_runs.diverges(job)}
     told = {t.user_attrs["job"] for t in trials if t.user_attrs.get("outcome") == "diverged"}
     assert diverged == told != set()
     return trials
+
+
+def same_searches(harassed, quiet):
+    """The searches in one folder are those that one undisturbed worker makes in the other."""
+    layout = fake_runs.chaotic("tuned")
+    assert Worker(Folder(quiet), layout, do=fake_runs.execute).work() == []
+    for cell in layout.tuned:
+        one, two = (tried(Folder(path).searches, cell) for path in (harassed, quiet))
+        assert [t.settings for t in one] == [t.settings for t in two]
+        assert [t.value for t in one] == [t.value for t in two]

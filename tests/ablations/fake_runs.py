@@ -8,7 +8,9 @@ import time
 
 from ablations.core.job import lay_out
 from ablations.core.registry import get_plan
+from ablations.core.tuning import Tuning
 from ablations.ledger.record import Record
+from studies.core.protocol import Range
 from studies.core.streams import stream
 
 
@@ -17,19 +19,48 @@ def layout(name="gato-memory", seeds=2, **changes):
     return lay_out(dataclasses.replace(get_plan(name), **changes), "smoke", seeds)
 
 
+def search(**changes):
+    """Four trials of two settings on the seeds 100 and 101."""
+    space = {"training.learning_rate": Range(1e-4, 1e-1, "log"), "lam": (0.5, 0.7)}
+    return Tuning(**{"space": space, "trials": 4, "seeds": (100, 101), **changes})
+
+
+def tuned(name="gato-memory", seeds=2, **changes):
+    """The layout of a plan in the smoke profile with a search inside each cell."""
+    tuning = search(**changes.pop("tuning", {}))
+    return layout(name, seeds, tuning={"smoke": tuning}, **changes)
+
+
+def chaotic(kind):
+    """What workers that are killed work on: many cells, or few that are searched."""
+    if kind == "tuned":
+        return tuned(seeds=2, tuning={"trials": 12}, block=1)
+    return layout("comparison", 1, block=1)
+
+
+def distance(settings):
+    """What a trial's validation value is: none, at a learning rate of 0.01."""
+    return abs(math.log10(settings["training.learning_rate"]) + 2)
+
+
 def record(job, seed, *, outcome="ok", attempt=1, shift=0.0):
     """A record whose numbers follow from cell and seed; one that diverged has no test metric."""
     draw = stream("fake", job.cell.key, seed).random(4)
-    good = outcome == "ok"
+    good = outcome != "diverged"
+    valid = float(draw[1]) if job.tune_trial is None else distance(job.settings)
     return Record(
         cell=job.cell.key,
         seed=seed,
         task=job.cell.task,
         outcome=outcome,
-        about={"ignorance": 0.17, "metric": "mean_squared_error"},
+        about={
+            "ignorance": 0.17,
+            "metric": "mean_squared_error",
+            **({} if job.settings is None else {"tuned": dict(job.settings)}),
+        },
         ends={
             "test_metric": float(draw[0]) + shift if good else math.nan,
-            "valid_metric_best": float(draw[1]),
+            "valid_metric_best": valid,
             "best_step": 10,
             "last_finite_step": 19 if good else 12,
             "final_step": 20 if good else 10,
@@ -53,7 +84,9 @@ def record(job, seed, *, outcome="ok", attempt=1, shift=0.0):
 
 
 def diverges(job):
-    """One variant in eleven or so."""
+    """One variant in eleven or so; of the trials of a search, those with a high learning rate."""
+    if job.tune_trial is not None:
+        return job.settings["training.learning_rate"] > 0.03
     return int(job.cell.key[:4], 16) % 11 == 0
 
 

@@ -118,6 +118,14 @@ def test_nothing_is_lost_and_nothing_is_done_twice(server, tmp_path):
     chaos.check(tmp_path, server.url)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_search_comes_out_the_same_whatever_dies(server, tmp_path):
+    """As on a journal: nothing of what is tried depends on the storage."""
+    chaos.harass(tmp_path / "a", server.url, "tuned")
+    chaos.check(tmp_path / "a", server.url, "tuned")
+    chaos.same_searches(tmp_path / "a", tmp_path / "b")
+
+
 def test_a_restart_of_the_database_costs_a_retry_and_no_run(server, tmp_path):
     """The worker leaves with a message, having written its record; the same call goes on from there."""
     folder, layout = Folder(tmp_path), fake_runs.layout("gates", tasks=("adding",), protocols={})

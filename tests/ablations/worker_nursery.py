@@ -25,8 +25,8 @@ def child(folder, layout, url):
 
 
 def main():
-    """Arguments: the folder, the seeds, and the URL of a storage or nothing."""
-    layout = fake_runs.layout("comparison", int(sys.argv[2]), block=1)
+    """Arguments: the folder, the kind of layout, and the URL of a storage or nothing."""
+    layout = fake_runs.chaotic(sys.argv[2])
     url = sys.argv[3] if len(sys.argv) > 3 else None
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     say("ready")
