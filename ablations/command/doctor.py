@@ -43,9 +43,10 @@ def command(
         for ledger in worker.ledgers:
             for line in ledger.fill():
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
-    conflicts = sorted(path.name for path in (study / "runs").glob("*.dup"))
-    for name in conflicts:
+    conflicts = [*study.glob("runs/*.dup"), *study.glob("tuning/runs/*.dup")]
+    for path in sorted(conflicts):
         console.print(
-            f"two attempts of one run differ: runs/{name}", highlight=False, soft_wrap=True
-        )
+            f"two attempts of one run differ: {path.relative_to(study)}",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
     return conclude(folder, layout)

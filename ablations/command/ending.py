@@ -8,6 +8,7 @@ import rich.console
 
 from ablations.core.job import Layout
 from ablations.ledger.folder import Folder
+from ablations.ledger.tried import strays, untried
 
 DONE, MISSING = 0, 3
 
@@ -26,5 +27,12 @@ def conclude(folder: Folder, layout: Layout, stuck: Sequence[str] = ()) -> int:
             f"{len(damaged)} damaged records were moved to {folder.path / 'quarantine'}",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
+    other = strays(folder, layout)
+    for line in other:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    waiting = 0
+    if layout.tuning is not None:
+        trials, waiting = len(layout.tuned) * layout.tuning.trials, untried(folder, layout)
+        console.print(f"{trials - waiting} of {trials} tuning trials are done", highlight=False)
     console.print(f"{planned - missing} of {planned} runs are done", highlight=False)
-    return MISSING if missing else DONE
+    return MISSING if missing or waiting or other else DONE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import rich.box
 import rich.console
@@ -11,8 +11,9 @@ import typer
 from rich.table import Table
 
 from ablations.command.options import PlanName, ProfileName, Seeds
-from ablations.core.job import lay_out
+from ablations.core.job import Layout, lay_out
 from ablations.core.registry import get_plan
+from ablations.core.tuning import spelled
 
 
 def command(
@@ -39,6 +40,7 @@ def command(
             ],
             "impossible": [{"variant": i.name, "because": i.because} for i in layout.impossible],
             "jobs": len(jobs),
+            "tuning": _tuning(layout),
         }  # fmt: skip
         typer.echo(json_module.dumps(content, indent=1))
         return
@@ -61,3 +63,25 @@ def command(
         f"in {len(jobs)} jobs, profile {profile}; {len(layout.impossible)} combinations are impossible",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
+    if layout.tuning is not None:
+        console.print(_searches(layout), highlight=False, soft_wrap=True)
+
+
+def _tuning(layout: Layout) -> dict[str, Any] | None:
+    if layout.tuning is None:
+        return None
+    count = len(layout.tuned)
+    return {**layout.tuning.plain(), "studies": count, "all_trials": count * layout.tuning.trials}
+
+
+def _searches(layout: Layout) -> str:
+    tuning, count = layout.tuning, len(layout.tuned)
+    if tuning is None:
+        return ""
+    ranges = "; ".join(f"{key} {spelled(one)}" for key, one in tuning.searched.items())
+    seeds = ", ".join(map(str, tuning.seeds))
+    return (
+        f"before them {count} searches × {tuning.trials} trials: {count * tuning.trials} tuning trials "
+        f"with the seeds {seeds}, which are in no result; sampler {tuning.sampler}, pruner "
+        f"{tuning.pruner}: {ranges}"
+    )

@@ -45,7 +45,9 @@ def command(
     console = rich.console.Console()
     unequal = 0
     for block in sorted(blocks):
-        job = Job(cell, block, job_key(cell.key, block))
+        # of a cell that was tuned: with the values that its records say they were measured with
+        settings = next(r.about.get("tuned") for r in known.values() if r is not None)
+        job = Job(cell, block, job_key(cell.key, block), settings)
         with tempfile.TemporaryDirectory() as place:
             again = execute(
                 job, Path(place) / "checkpoint", 1, Surroundings(data, device), lambda *_: None

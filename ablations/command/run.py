@@ -28,6 +28,7 @@ from ablations.dataset.export import export
 from ablations.dataset.files import load
 from ablations.ledger.execute import Surroundings
 from ablations.ledger.folder import DATASET, Folder
+from ablations.ledger.tried import untried
 from ablations.ledger.worker import remaining
 from ablations.report.markdown import claim_lines
 from ablations.report.write import write
@@ -61,11 +62,11 @@ def command(
     folder.declare(str(Path(plan).resolve()) if plan.endswith(".toml") else plan, layout)
     console = rich.console.Console()
     stuck: list[str] = []
-    if not remaining(folder, layout) and _current(folder, layout):
+    if not _left(folder, layout) and _current(folder, layout):
         text = f"nothing to do: every run of {path} is done and its report is written"
         console.print(text, markup=False, highlight=False, soft_wrap=True)
         return conclude(folder, layout)
-    if remaining(folder, layout):
+    if _left(folder, layout):
         around = Surroundings(data, device, max_seconds=max_wall, quiet=quiet)
         if workers > 1:
             crew(path, workers, storage, worker_options(data, device, max_wall, quiet=quiet))
@@ -80,6 +81,10 @@ def command(
     for written in [path / DATASET, *write(tree, path)]:
         console.print(f"wrote {written}", markup=False, highlight=False, soft_wrap=True)
     return DONE if status == DONE else status
+
+
+def _left(folder: Folder, layout: Layout) -> bool:
+    return bool(remaining(folder, layout) or untried(folder, layout))
 
 
 def _current(folder: Folder, layout: Layout) -> bool:

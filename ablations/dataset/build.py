@@ -18,10 +18,12 @@ from ablations.dataset.schema import (
     OUTCOME_FLAGS,
     SCHEMA,
     SEEDS_SCHEME,
+    TUNE_TRIAL,
     VARIABLES,
     VERSION,
     Variable,
 )
+from ablations.dataset.tuning import Searches, searches
 from ablations.ledger.record import OUTCOMES, Record
 from studies.core.protocol import get_protocol
 from studies.core.registry import get_task
@@ -38,18 +40,22 @@ def build(
     attempts: Sequence[Mapping[str, Any]],
     verdicts: Mapping[str, Mapping[str, str]],
     attributes: Mapping[str, Any],
+    searched: Searches | None = None,
 ) -> xarray.DataTree:
-    """The tree of a study, whole or half done; ``records``: by (cell, seed); ``attributes``.
+    """The tree of a study, whole or half done.
 
-    Its provenance.
+    ``records``: by (cell, seed); ``attributes``: its provenance; ``searched``: the tuning trials of each cell
+    by its key, for a plan that is tuned.
     """
     groups: dict[str, xarray.Dataset] = {"/": _root(layout, records, verdicts, attributes)}
     for task in layout.plan.tasks:
         groups[f"/runs/{task}"] = _runs(layout, task, records, attempts)
+        if layout.tuning is not None:
+            groups[f"/tuning/{task}"] = searches(layout, task, searched or {})
         protocol = get_protocol(_cells(layout, task)[0].configuration.protocol)
         if protocol.published:
             groups[f"/reference/{task}"] = reference(layout, _cells(layout, task), protocol)
-    groups["/attempts"] = _attempts(attempts)
+    groups["/attempts"] = _attempts(attempts, tuned=layout.tuning is not None)
     tree = xarray.DataTree.from_dict(groups)
     tree.attrs["content_hash"] = content_hash(tree)
     return tree
@@ -265,12 +271,20 @@ def _about(name: str, variable: Variable, task: Task) -> dict[str, Any]:
     return about
 
 
-def _attempts(attempts: Sequence[Mapping[str, Any]]) -> xarray.Dataset:
-    rows = sorted(attempts, key=lambda one: (one["task"], one["number"]))
+def _attempts(attempts: Sequence[Mapping[str, Any]], *, tuned: bool) -> xarray.Dataset:
+    rows = sorted(
+        attempts,
+        key=lambda one: (
+            one["task"],
+            one.get(TUNE_TRIAL, -1) < 0,
+            one["variant_name"] * tuned,
+            one["number"],
+        ),
+    )
     columns: dict[str, Any] = {}
-    for name in ATTEMPTS:
+    for name in (*ATTEMPTS, *[TUNE_TRIAL] * tuned):
         values = [row[name] for row in rows]
-        numbers = name in ("number", "attempt")
+        numbers = name in ("number", "attempt", TUNE_TRIAL)
         array = np.array(values, np.int64) if numbers else _text(values)
         columns[name] = (
             "attempt_index",

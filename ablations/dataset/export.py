@@ -13,6 +13,7 @@ from ablations.dataset.provenance import provenance
 from ablations.dataset.verdicts import verdicts
 from ablations.ledger.folder import DATASET, Folder
 from ablations.ledger.storage import kind
+from ablations.ledger.tried import tried
 from ablations.ledger.worker import Worker
 
 
@@ -38,6 +39,7 @@ def export(
                     records[cell.key, seed] = record
         judged = verdicts(layout, folder.path / "verdicts") if certify else {}
         about = {**provenance(), "storage_kind": kind(url)}
-        tree = build(layout, records, worker.attempts(), judged, about)
+        searched = {cell.key: tried(folder.searches, cell) for cell in layout.tuned}
+        tree = build(layout, records, worker.attempts(), judged, about, searched)
         save(tree, folder.path / DATASET if out is None else out)
         return tree

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 SCHEMA = "ablations-study"
-VERSION = "1.0"
+VERSION = "1.1"  # 1.1: the groups /tuning, where a plan is tuned
 OUTCOME_FLAGS = tuple(range(8))
 
 
@@ -38,6 +38,25 @@ VARIABLES: dict[str, Variable] = {
     "train_loss": Variable(CURVE, "f", "1", "mean training loss since the evaluation before"),
     "learning_rate": Variable(CURVE, "f", "1", "learning rate"),
 }
+TRIED = ("variant", "tune_trial")
+TUNING_STATES = ("missing", "ok", "diverged", "pruned")
+# of every group /tuning/TASK, beside a variable for each setting that was searched
+TUNING: dict[str, Variable] = {
+    "value": Variable(TRIED, "f", None, "best metric of the validation split, on the tuning seeds"),
+    "state": Variable(TRIED, "i", "1", "how the trial ended"),
+    "chosen": Variable(TRIED, "i", "1", "1 for the trial whose settings the runs have"),
+    "last_finite_step": Variable(
+        TRIED, "i", "1", "last training step with a finite loss, -1: none"
+    ),
+    "record_sha256": Variable(
+        TRIED, "U", "1", "SHA-256 of the trial's results, one per tuning seed"
+    ),
+}
+SETTING = "setting_"  # before the key of a setting
+TUNING_ATTRIBUTES = (
+    "task", "metric", "better", "trials", "seeds_json", "space_json", "sampler", "sampler_seed", "pruner",
+    "share", "rule",
+)  # fmt: skip
 # what a group /runs/TASK says of itself
 TASK_ATTRIBUTES = (
     "task", "metric", "better", "ignorance", "protocol", "profile", "protocol_differences",
@@ -51,5 +70,6 @@ ROOT_ATTRIBUTES = (
 )  # fmt: skip
 # not "variant": groups inherit the root's coordinate of that name
 ATTEMPTS = ("task", "number", "variant_name", "seeds", "attempt", "ending", "host_id", "reason")
+TUNE_TRIAL = "tune_trial"  # a column more of the attempts where a plan is tuned, -1 for runs
 REFERENCE = ("label", "column", "cell", "metric", "table", "note", "departs_json", "variant_name")
 SEEDS_SCHEME = "blake2b of (seed, stream name, position): studies.core.streams"

@@ -17,6 +17,7 @@ from ablations.dataset.schema import (
     VARIABLES,
     VERSION,
 )
+from ablations.dataset.tuning import departures
 
 
 def validate(tree: xarray.DataTree, name: str = "the dataset") -> xarray.DataTree:
@@ -38,12 +39,23 @@ def validate(tree: xarray.DataTree, name: str = "the dataset") -> xarray.DataTre
     problems += _columns(tree, "attempts", ATTEMPTS)
     for task in tree.children["reference"].children if "reference" in tree.children else ():
         problems += _columns(tree, f"reference/{task}", (*REFERENCE, "protocol_differs", "value"))
+    if "tuning" in tree.children:
+        problems += _tuning(tree)
     if not problems and tree.attrs["content_hash"] != content_hash(tree):
         problems.append("content_hash: the content is not what was hashed when it was written")
     if problems:
         shown = "\n  ".join(problems[:12])
         raise AblationError(f"{name} departs from {SCHEMA} {VERSION}: export it again:\n  {shown}")
     return tree
+
+
+def _tuning(tree: xarray.DataTree) -> list[str]:
+    groups, root = tree.children["tuning"].children, tree.to_dataset(inherit=False)
+    tasks = tree.children["runs"].children if "runs" in tree.children else ()
+    problems = [f"/tuning/{task}: missing" for task in tasks if task not in groups]
+    for task, node in groups.items():
+        problems += departures(f"/tuning/{task}", node.to_dataset(inherit=False), root)
+    return problems
 
 
 def _root(tree: xarray.DataTree) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ablations.core.expect import Expect, Relation
 from ablations.core.plan import Plan
 from ablations.core.registry import get_axis
+from ablations.core.tuning import Tuning, space_of
 
 
 def _claim(what: str, relation: Relation, printed: str, axis: str, level: str) -> Expect:
@@ -34,6 +35,8 @@ PLAN = Plan(
     source="RRU section 7, table 2",
     # the margins between parts show long before the protocol's full run ends, and six variants are many
     scaled={"laptop": {"model.hidden_size": 64, "training.examples": 6_000}},
+    # "hyperparameters optimized for each version": HyperOpt's Bayesian tuning, 100 runs (section 4, table 3)
+    tuning={"paper": Tuning(space_of("rru-nottingham", "rru"), trials=100)},
     expect=(
         _claim(
             "it does as well without normalization", "similar to", "2.92", "normalization", "none"

@@ -14,6 +14,7 @@ from ablations.dataset.files import runs
 from ablations.report.agreement import Agreement, agreements
 from ablations.report.claims import Claim, judge
 from ablations.report.published import Comparison, compare
+from ablations.report.search import Search, search
 from ablations.report.statistics import Interval, Paired, holm, improvement, interval, paired
 
 
@@ -79,6 +80,7 @@ class Section:
     claims: tuple[Claim, ...]
     published: tuple[Comparison, ...]
     agreement: tuple[Agreement, ...]
+    search: Search | None = None
 
 
 def analyze(tree: xarray.DataTree) -> list[Section]:
@@ -107,6 +109,7 @@ def _section(tree: xarray.DataTree, task: str) -> Section:
         tuple(judge(one, by_name, dataset.attrs) for one in expected),
         tuple(published),
         tuple(agreements(published, base)),
+        search(tree, task),
     )
 
 

@@ -111,6 +111,10 @@ def _section(section: Section, pictures: Sequence[str]) -> Iterator[str]:
         yield from _table(("row", "column", "where", "published", "ours", "", "note"), rows)
         yield from (f"- {agreed(one)}" for one in section.agreement)
         yield from [""] * bool(section.agreement)
+    if section.search is not None:
+        yield section.search.said
+        yield ""
+        yield from _table(section.search.header, section.search.rows)
     yield f"Protocol `{about['protocol']}`; differs from the paper: {about['protocol_differences']}."
     yield ""
     judged = {row.variant: row.verdicts for row in section.rows if row.verdicts}
