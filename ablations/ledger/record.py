@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,17 @@ class Record:
     @property
     def result(self) -> str:
         """SHA-256 of everything but the provenance: equal for two executions that agree bit for bit."""
-        content = {key: value for key, value in asdict(self).items() if key != "provenance"}
+        content = self._content()
+        del content["provenance"]
         return hashlib.sha256(_text(content).encode()).hexdigest()
+
+    def _content(self) -> dict[str, Any]:
+        # not `asdict`, which copies every number of every curve
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def dumps(self) -> str:
         """Two lines: the format with the hash of the second, then the content."""
-        body = _text(asdict(self))
+        body = _text(self._content())
         head = {"format": FORMAT, "sha256": hashlib.sha256(body.encode()).hexdigest()}
         return f"{json.dumps(head, sort_keys=True)}\n{body}\n"
 
@@ -93,7 +98,13 @@ def read(path: Path) -> Record:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(_spelled(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """The one JSON text of a value, whose hash is its identity."""
+    write = functools.partial(json.dumps, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    try:
+        return write(value)
+    except (ValueError, TypeError):
+        # a number that JSON does not have, or another mapping than a dictionary
+        return write(_spelled(value))
 
 
 def _spelled(value: Any) -> Any:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import hashlib
 import json
 import math
+import types
 
 import fake_runs
 import numpy as np
@@ -34,6 +36,21 @@ def test_a_record_is_read_as_it_was_written(values, test):
     assert again.ends["test_metric"] == test or math.isnan(test)
     for line in record.dumps().splitlines():
         json.loads(line, parse_constant=pytest.fail)  # strict JSON: no NaN literal
+
+
+def test_the_text_of_a_record_is_one():
+    """Its hash is of sorted JSON without spaces, whichever mapping held the numbers; infinities are words."""
+    plain = fake_runs.record(JOB, 0)
+    content = dataclasses.asdict(plain)
+    del content["provenance"]
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    assert plain.result == hashlib.sha256(text.encode()).hexdigest()
+    other = dataclasses.replace(plain, about=types.MappingProxyType(dict(plain.about)))
+    assert other.result == plain.result
+    content["ends"]["test_metric"] = {"float": "inf"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    strange = dataclasses.replace(plain, ends={**plain.ends, "test_metric": math.inf})
+    assert strange.result == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_the_result_leaves_out_where_it_was_made():
