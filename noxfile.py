@@ -24,12 +24,14 @@ PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PACKAGES = ("cells", "properties", "studies", "ablations")
 
 # Pages that are computed from the code; each command writes them, and with --check fails if they are stale.
+# A first word that ends in .py is a script, any other a module of ours.
 GENERATORS: tuple[tuple[str, ...], ...] = (
     ("properties", "pages"),
     ("properties", "gates"),
     ("studies", "report"),
     ("ablations", "report", "studies/results/ablations/gato-memory.nc", "--out", "docs/ablations",
      "--stem", "gato-memory", "--style", "gato"),
+    ("tests/benchmarks/speed_page.py",),
 )  # fmt: skip
 
 # One thread per process: sessions parallelize over processes, and small matrices gain nothing from more.
@@ -155,7 +157,12 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure; the numbers go to .benchmarks/latest.json, other arguments to pytest-benchmark."""
+    """Measure, and fail where a ratio is below the stored one; `-- --update-baseline` stores them.
+
+    The numbers go to .benchmarks/latest.json. `--update-baseline` stores the ratios under the key of this
+    device and these versions instead of judging them, and writes docs/speed.md anew; `--slow fused=1.3`
+    slows an implementation, to see it caught. Other arguments go to pytest.
+    """
     install(session, "tests")
     results = ROOT / ".benchmarks" / "latest.json"
     results.parent.mkdir(exist_ok=True)
@@ -165,10 +172,14 @@ def bench(session: nox.Session) -> None:
         "-m",
         "benchmark",
         "--benchmark-only",
+        "--benchmark-columns=median,iqr,rounds",
+        "--quiet",
         f"--benchmark-json={results}",
         *session.posargs,
         env=ONE_THREAD,
     )
+    if "--update-baseline" in session.posargs:
+        session.run("python", "tests/benchmarks/speed_page.py", env=ONE_THREAD)
 
 
 @nox.session
@@ -177,4 +188,5 @@ def docs(session: nox.Session) -> None:
     install(session)
     check = [] if "--write" in session.posargs else ["--check"]
     for words in GENERATORS:
-        session.run("python", "-m", *words, *check, env=ONE_THREAD)
+        module = [] if words[0].endswith(".py") else ["-m"]
+        session.run("python", *module, *words, *check, env=ONE_THREAD)

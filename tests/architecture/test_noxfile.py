@@ -43,3 +43,10 @@ def test_install_needs_a_value(given):
 def test_groups_are_read_from_pyproject():
     """The sessions install what pyproject.toml says, and say it nowhere else."""
     assert ["ruff"] == noxfile.group("lint")
+
+
+def test_generators_exist(root):
+    """The docs session runs modules of the packages, and scripts that are there."""
+    for words in noxfile.GENERATORS:
+        place = root / words[0]
+        assert place.is_file() if words[0].endswith(".py") else (place / "__main__.py").is_file()

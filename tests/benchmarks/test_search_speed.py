@@ -1,18 +1,14 @@
-"""The batched search against the one-by-one search: draws × steps per second, hidden size 8.
-
-Both run the same rollouts and vjps of the same cells; ``extra_info`` holds the rate, and the batched rows
-the ratio to the one-by-one rate measured in the same process a moment before.
-"""
+"""The batched search: draws per second, against the search draw by draw, and for whole Jacobians."""
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import torch
+from clock import CLOCK, TIMER
+from yardstick import yardstick
 
 from properties.core.context import Context
-from properties.core.engine import SingleEngine
+from properties.core.engine import BatchedEngine, SingleEngine
 from properties.core.profile import profile
 from properties.core.sampling import Regime
 from properties.core.subject import Subject
@@ -20,21 +16,21 @@ from properties.core.subject import Subject
 STEPS = 50
 BATCH = 1024
 ALONE = 8
+JACOBIANS = 256  # more fall out of the cache
+STATE = (4, 32)  # D, and the width of the whole state
 
-pytestmark = pytest.mark.benchmark
+search = pytest.mark.benchmark(group="search", timer=TIMER)
 
 
 def work(engine, draws):
     """One rollout and one vjp per draw, as the identity block needs them."""
-    final, gradient = engine.pullbacks(draws, torch.ones_like(draws.state))
-    return final, gradient
+    return engine.pullbacks(draws, torch.ones_like(draws.state))
 
 
-@pytest.mark.benchmark(group="search")
+@search
 @pytest.mark.parametrize("name", ["gato", "lstm", "rru"])
-def test_batched_search(benchmark, name):
-    """A batch of parameter draws is searched at least a hundred times as fast as draw by draw."""
-    torch.set_num_threads(1)
+def test_batched_search(benchmark, speed, name):
+    """A batch of parameter draws against a few draws one by one, on the same cell."""
     context = Context(Subject(name), profile("dev"), 0)
     bench = context.bench((3, 8))
     assert bench.engine.batched, bench.obstacle
@@ -42,23 +38,33 @@ def test_batched_search(benchmark, name):
     many = context.draws(Regime((3, 8), STEPS, 0), "all-weights", BATCH)
     real = SingleEngine(bench.sampler.cell)
     work(real, alone)
-    begin = time.perf_counter()
-    work(real, alone)
-    single_rate = ALONE * STEPS / (time.perf_counter() - begin)
-    benchmark.pedantic(work, args=(bench.engine, many), rounds=5, warmup_rounds=1)
-    rate = BATCH * STEPS / benchmark.stats.stats.median
-    benchmark.extra_info |= {
-        "draws_times_steps_per_second": round(rate),
-        "one_by_one_per_second": round(single_rate),
-        "ratio": round(rate / single_rate, 1),
-        "draws_per_second": round(rate / STEPS),
-    }
+    single = min(CLOCK.seconds(lambda: work(real, alone)) for _ in range(3))
+    speed.measure(
+        benchmark, ("search", f"pullbacks-{name}"), lambda: work(bench.engine, many),
+        (f"{ALONE} draws one by one", lambda: work(real, alone)),
+        shape=f"{BATCH} draws, T {STEPS}, D 3, H 8",
+        figures=lambda _, seconds: {
+            "draws_per_second": BATCH / seconds,
+            "draws_per_second_one_by_one": ALONE / single,
+            "batched_over_one_by_one": BATCH / seconds * single / ALONE,
+        },
+    )  # fmt: skip
 
 
-@pytest.mark.benchmark(group="certificate")
-def test_whole_certificate(benchmark):
-    """What `python -m properties gato --profile dev` computes, without the start of Python."""
-    from properties import certify
-
-    result = benchmark.pedantic(certify, args=("gato",), rounds=2, warmup_rounds=1)
-    assert result.exit_status == 0
+@search
+@pytest.mark.parametrize("which", ["any-cell", "diagonal"])
+def test_jacobians(benchmark, speed, which):
+    """∂state_T/∂state_0 of GATO per parameter draw: as for any cell, and as the certifier takes it."""
+    context = Context(Subject("gato"), profile("dev"), 0)
+    bench = context.bench(STATE)
+    engine = BatchedEngine(bench.sampler.cell) if which == "any-cell" else bench.engine
+    draws = context.draws(Regime(STATE, STEPS, 0), "all-weights", JACOBIANS)
+    few = context.draws(Regime(STATE, STEPS, 0), "all-weights", 2)
+    expected = SingleEngine(bench.sampler.cell).jacobians(few)
+    torch.testing.assert_close(engine.jacobians(few), expected, atol=1e-8, rtol=1e-6)
+    speed.measure(
+        benchmark, ("search", f"jacobians-{which}"), lambda: engine.jacobians(draws), yardstick(),
+        shape=f"{JACOBIANS} draws, T {STEPS}, D {STATE[0]}, H {STATE[1]}",
+        backend=type(engine).__name__.removesuffix("Engine").lower(),
+        figures=lambda _, seconds: {"draws_per_second": JACOBIANS / seconds},
+    )  # fmt: skip

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import torch
+from clock import TIMER
 from torch import nn
 
 from studies.core.registry import get_task
@@ -15,11 +14,11 @@ from studies.training.trainer import Trainer
 
 LENGTH, BATCH = 100, 64
 STEPS = 50  # a run ends with an evaluation and a test, which are no part of a step
-ROUNDS = 9
+TOGETHER = 10  # steps of sixteen replicates are long enough
 
 
-def trained(cell, hidden_size, seeds, *, knobs=None, together=True, length=LENGTH):
-    """A function that trains ``STEPS`` more steps on one stored batch of adding, and its seconds."""
+def trained(cell, hidden_size, seeds, steps, *, knobs=None, length=LENGTH):
+    """A function that trains ``steps`` more steps on one stored batch of adding."""
     task = get_task("adding", length=length)
     source = task.open(batch_size=BATCH)
     stored = source.training(0, 0)
@@ -27,19 +26,17 @@ def trained(cell, hidden_size, seeds, *, knobs=None, together=True, length=LENGT
     settings = ModelSettings(cell, hidden_size, knobs or {}, decoder_hidden=256)
     trainer = Trainer(
         task, source, [build(settings, source, seed) for seed in seeds], seeds,
-        TrainingSettings(4e-3, BATCH, examples=BATCH, evaluate_every=10**9), together=together,
+        TrainingSettings(4e-3, BATCH, examples=BATCH, evaluate_every=10**9), together=True,
     )  # fmt: skip
     trainer.score = lambda _, places: [0.0 for _ in places]
 
-    def steps():
-        trainer.total = trainer.run_state.step + STEPS
+    def train():
+        trainer.total = trainer.run_state.step + steps
         for replicate in trainer.run_state.replicates:
             replicate.status = "training"
-        started = time.perf_counter()
         trainer.run()
-        return time.perf_counter() - started
 
-    return steps, stored
+    return train, stored
 
 
 def bare(hidden_size, stored):
@@ -48,8 +45,7 @@ def bare(hidden_size, stored):
     decoder = nn.Sequential(nn.Linear(hidden_size, 256), nn.ReLU(), nn.Linear(256, 1))
     optimizer = torch.optim.Adam([*rnn.parameters(), *decoder.parameters()], lr=4e-3)
 
-    def steps():
-        started = time.perf_counter()
+    def train():
         for _ in range(STEPS):
             inputs = torch.as_tensor(stored.inputs, dtype=torch.float32)
             targets = torch.as_tensor(stored.targets, dtype=torch.float32)
@@ -59,44 +55,35 @@ def bare(hidden_size, stored):
             loss.backward()
             optimizer.step()
             loss.item()
-        return time.perf_counter() - started
 
-    return steps
+    return train
 
 
-@pytest.mark.benchmark(group="trainer")
+@pytest.mark.benchmark(group="trainer", timer=TIMER)
 @pytest.mark.parametrize("hidden_size", [64, 128])
-def test_overhead_of_the_harness(benchmark, hidden_size):
-    """Ours over bare, in alternating rounds of one process; the goal is a median below 1.05."""
-    ours, stored = trained("lstm", hidden_size, [0])
-    theirs = bare(hidden_size, stored)
-    ours(), theirs()
-    ratios = []
-
-    def both():
-        own, other = ours(), theirs()
-        ratios.append(own / other)
-
-    benchmark.pedantic(both, rounds=ROUNDS)
-    ratios.sort()
-    benchmark.extra_info["ours over bare, median"] = ratios[len(ratios) // 2]
-    benchmark.extra_info["ours over bare, lowest and highest"] = (ratios[0], ratios[-1])
+def test_overhead_of_the_harness(benchmark, speed, hidden_size):
+    """A loop over nn.LSTM written by hand against the same by the trainer; the goal is 1.05 at most."""
+    ours, stored = trained("lstm", hidden_size, [0], STEPS)
+    speed.measure(
+        benchmark, ("trainer", f"lstm-{hidden_size}"), ours,
+        ("a loop written by hand", bare(hidden_size, stored)),
+        shape=f"{STEPS} steps of adding, T {LENGTH}, B {BATCH}, H {hidden_size}", fewest=3,
+        figures=lambda ratio, _: {"ours_over_bare": 1 / ratio},
+    )  # fmt: skip
 
 
-@pytest.mark.benchmark(group="replicates")
+@pytest.mark.benchmark(group="replicates", timer=TIMER)
 @pytest.mark.parametrize("count", [1, 4, 16])
-def test_time_per_replicate(benchmark, count):
-    """Seconds per step and replicate of two-layer GATO, together; beside one replicate alone."""
-    together, _ = trained("gato-2", 64, list(range(count)), knobs={"k": 8}, length=50)
-    alone, _ = trained("gato-2", 64, [0], knobs={"k": 8}, length=50)
-    together(), alone()
-    ratios, seconds = [], []
-
-    def both():
-        many, one = together(), alone()
-        seconds.append(many / STEPS / count)
-        ratios.append(many / one)
-
-    benchmark.pedantic(both, rounds=3)
-    benchmark.extra_info["seconds per step and replicate"] = min(seconds)
-    benchmark.extra_info["together over one, median"] = sorted(ratios)[1]
+def test_time_per_replicate(benchmark, speed, count):
+    """Two-layer GATO: replicates trained together against one alone."""
+    settings = {"knobs": {"k": 8}, "length": 50}
+    together, _ = trained("gato-2", 64, list(range(count)), TOGETHER, **settings)
+    alone, _ = trained("gato-2", 64, [0], TOGETHER, **settings)
+    speed.measure(
+        benchmark, ("replicates", str(count)), together, ("one replicate", alone),
+        shape=f"{TOGETHER} steps of adding, T 50, B {BATCH}, H 64, k 8", fewest=3,
+        figures=lambda ratio, seconds: {
+            "together_over_one": 1 / ratio,
+            "seconds_per_step_and_replicate": seconds / TOGETHER / count,
+        },
+    )  # fmt: skip

@@ -1,0 +1,88 @@
+"""What benchmarks share: the run, its options, and the table at its end."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))  # the suite's modules lie beside this file
+
+import baseline
+import slowing
+from clock import CLOCK
+from environment import Environment
+from result_table import show
+from speed_run import SpeedRun
+
+RUN = pytest.StashKey[SpeedRun]()
+
+
+def pytest_addoption(parser):
+    """The suite's own options, where this folder is named on the command line, as `nox -s bench` does."""
+    group = parser.getgroup("speed")
+    group.addoption(
+        "--update-baseline",
+        action="store_true",
+        help="store this run's ratios under its key, measured twice as long, and gate nothing",
+    )
+    group.addoption(
+        "--slow",
+        action="append",
+        default=[],
+        metavar="NAME=FACTOR",
+        help="slow an implementation on purpose (fused=1.3, or copy/fused=1.3), to see it caught",
+    )
+    group.addoption(
+        "--on",
+        choices=("cpu", "cuda"),
+        default="cuda" if torch.cuda.is_available() else "cpu",
+        help="the device to measure (default: cuda where there is one)",
+    )
+
+
+def pytest_configure(config):
+    """Read the key, the stored run and the options once."""
+    try:
+        slow = slowing.parse(config.getoption("--slow", default=[]))
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+    update = config.getoption("--update-baseline", default=False)
+    if update and slow:
+        raise pytest.UsageError("--update-baseline stores what is; expected no --slow beside it")
+    CLOCK.cuda = config.getoption("--on", default="cpu") == "cuda"
+    environment = Environment.here(cuda=CLOCK.cuda)
+    stored, why = baseline.find(environment)
+    config.stash[RUN] = SpeedRun(environment, stored, why, slow, update)
+
+
+@pytest.fixture(scope="session")
+def speed(request):
+    """The run that a measurement belongs to."""
+    return request.config.stash[RUN]
+
+
+@pytest.fixture(scope="session")
+def device():
+    """Where layers are measured; products in full float32, unless a workload says otherwise."""
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    return torch.device("cuda" if CLOCK.cuda else "cpu")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter, exitstatus, config):
+    """One compact table last; the baseline is written here, where it was asked for and nothing failed."""
+    run = config.stash.get(RUN, None)
+    if run is None or not (run.results or run.absent):
+        return
+    terminalreporter.ensure_newline()
+    show(run, terminalreporter.write_line)
+    if run.update and exitstatus == 0:
+        terminalreporter.write_line(
+            f"stored {baseline.write(run.environment, run.results.values())}"
+        )
+    elif run.update:
+        terminalreporter.write_line("not stored: a test failed")

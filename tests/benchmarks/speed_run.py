@@ -1,0 +1,108 @@
+"""One run of the suite: measures, judges, and keeps what it found."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import baseline
+import slowing
+from alternating import FEWEST, alternate, ratio, rounds_of, rounds_within
+from clock import CLOCK, TIMER
+from environment import Environment
+from gate import Verdict, judge, judge_twice
+from result import Result
+
+Figures = Callable[[float, float], Mapping[str, float]]
+BUDGET = 1.5  # seconds of rounds per test: the whole suite has to end within eight minutes
+
+
+@dataclass
+class SpeedRun:
+    """``environment``, the ``stored`` run of its key if there is one and ``why``; ``slow``: factors by name.
+
+    ``update``: measure twice as long, gate nothing, and store. ``results`` and ``verdicts`` fill up, and
+    ``absent`` with what could not be run here, by name, with the reason.
+    """
+
+    environment: Environment
+    stored: baseline.Baseline | None
+    why: str
+    slow: Mapping[str, float] = field(default_factory=dict)
+    update: bool = False
+    results: dict[str, Result] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+
+    def measure(
+        self,
+        benchmark: Any,
+        name: tuple[str, str],
+        work: Callable[[], object],
+        reference: tuple[str, Callable[[], object]],
+        *,
+        shape: str,
+        gated: bool = True,
+        backend: str = "",
+        budget: float = BUDGET,
+        fewest: int = FEWEST,
+        warm: bool = False,
+        figures: Mapping[str, float] | Figures | None = None,
+    ) -> Result:
+        """Time ``work`` in turn with ``reference``, (what it is, its work), and judge their ratio.
+
+        ``name``: workload and implementation; ``budget``: seconds of rounds, of which there are ``fewest``
+        at least; ``warm``: whether ``work`` has run before; ``figures``: what else to store, or a function
+        of the ratio and the seconds of one call that says so. A run that stores takes twice the rounds.
+        Raises ``AssertionError`` where it has become slower.
+        """
+        candidate = slowing.slowed(work, slowing.factor_of(*name, self.slow), CLOCK)
+        label, other = reference
+        other()
+        if not warm:
+            candidate()  # compiled, and in the caches
+        theirs, mine = rounds_of(other, candidate, clock=CLOCK)
+        more = 2 if self.update and gated else 1
+        rounds = rounds_within(budget * more, fewest * more, theirs, mine)
+        before: list[float] = []
+
+        def reference_first() -> None:
+            before.append(theirs.timed(CLOCK))
+            TIMER.calls = mine.calls
+            CLOCK.hold(mine.queued)
+
+        benchmark.pedantic(mine, setup=reference_first, rounds=rounds)
+        after = list(benchmark.stats.stats.data)
+        first = ratio(list(zip(before, after, strict=True)))
+        stored = None if self.stored is None else self.stored.results.get("/".join(name))
+        if gated and not self.update:
+            found, verdict = judge_twice(
+                first, lambda n: ratio(alternate(theirs, mine, n, CLOCK)), stored, shape
+            )
+        else:
+            found, verdict = first, judge(first.median, stored, shape)
+        taken = statistics.median(after)
+        result = Result(
+            *name, shape, label, found.median, found.lower, found.upper, found.rounds, taken, backend,
+            gated, figures(found.median, taken) if callable(figures) else dict(figures or {}),
+        )  # fmt: skip
+        self.keep(result, verdict)
+        benchmark.extra_info |= result.written() | {
+            "verdict": verdict.status,
+            "why": verdict.why,
+            "reference_seconds": before,
+        }
+        if gated and not self.update and verdict.status == "slower":
+            raise AssertionError(f"{result.name} has become slower: {verdict.why}")
+        return result
+
+    def keep(self, result: Result, verdict: Verdict) -> None:
+        """Enter a result. Raises ``ValueError`` for a name that is taken: one test would hide another."""
+        if result.name in self.results:
+            raise ValueError(f"{result.name} is measured by two tests: rename one")
+        self.results[result.name] = result
+        if not result.gated and verdict.status in ("slower", "faster"):
+            verdict = verdict._replace(status="reported")
+        self.verdicts[result.name] = verdict

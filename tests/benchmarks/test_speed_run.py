@@ -1,0 +1,184 @@
+"""A run measures in turn, judges, keeps what it found, and refuses options that contradict each other."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import baseline
+import pytest
+import speed_run
+from fake_results import CPU, GPU, result
+from gate import Verdict
+from result_table import duration, show
+from speed_run import SpeedRun
+
+SHAPE = result().shape
+
+
+class FakeClock:
+    """Time passes where a work says so, and a little when it is read, for who waits by it."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 1e-6
+        return self.now
+
+    def hold(self, _):
+        """There is no device to hold."""
+
+    def settle(self):
+        """And none to wait for."""
+
+    def seconds(self, work):
+        """As the clock's own."""
+        begin = self.now
+        work()
+        return self.now - begin
+
+    def work(self, length):
+        """A function that takes ``length`` seconds."""
+
+        def run():
+            self.now += length
+
+        return run
+
+
+class FakeBenchmark:
+    """What of pytest-benchmark's fixture the run uses."""
+
+    def __init__(self, clock):
+        self.clock, self.extra_info, self.data = clock, {}, []
+        self.stats = SimpleNamespace(stats=SimpleNamespace(data=self.data))
+
+    def pedantic(self, target, setup, rounds):
+        """Time ``target`` after ``setup``, per call, as the timer makes it."""
+        for _ in range(rounds):
+            setup()
+            self.data.append(self.clock.seconds(target) / speed_run.TIMER.calls)
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """A function that measures a work of so many seconds in a run, against one second of reference."""
+    clock = FakeClock()
+    monkeypatch.setattr(speed_run, "CLOCK", clock)
+
+    def measure(run, seconds, **settings):
+        benchmark = FakeBenchmark(clock)
+        found = run.measure(
+            benchmark, ("copy", "fused"), clock.work(seconds), ("nn.LSTM(2)", clock.work(1.0)),
+            shape=SHAPE, **settings,
+        )  # fmt: skip
+        return found, benchmark
+
+    return measure
+
+
+def run_with(ratio=None, **settings):
+    """A run on a key under which ``ratio`` was stored, or nothing."""
+    stored = None
+    if ratio is not None:
+        stored = baseline.Baseline(CPU, {"copy/fused": result(ratio=ratio)})
+    return SpeedRun(CPU, stored, "why", **settings)
+
+
+@pytest.mark.parametrize("seconds", [3.0, 0.1, 1e-4])
+def test_the_ratio_is_of_calls(measured, seconds):
+    """However many calls a round holds on either side."""
+    run = run_with()
+    found, benchmark = measured(run, seconds, figures=lambda ratio, one: {"a": ratio, "b_s": one})
+    assert found.ratio == pytest.approx(1 / seconds, rel=1e-2)
+    assert found.seconds == pytest.approx(seconds, rel=1e-2)
+    assert found.figures == pytest.approx({"a": 1 / seconds, "b_s": seconds}, rel=1e-2)
+    assert {"copy/fused": found} == run.results
+    assert "reported" == benchmark.extra_info["verdict"]
+
+
+def test_slower_fails_and_is_kept(measured):
+    """The table shows what failed."""
+    run = run_with(ratio=10)
+    measured_again = r"copy/fused has become slower: 0\.77 of the stored ratio 10.*measured again"
+    with pytest.raises(AssertionError, match=measured_again):
+        measured(run, 0.13)
+    assert "slower" == run.verdicts["copy/fused"].status
+
+
+def test_slowed_on_purpose_is_caught(measured):
+    """``--slow fused=1.3`` on a machine without noise."""
+    with pytest.raises(AssertionError, match=r"0\.77 of the stored ratio"):
+        measured(run_with(ratio=10, slow={"fused": 1.3}), 0.1)
+    assert "held" == measured(run_with(ratio=10, slow={"gru": 1.3}), 0.1)[1].extra_info["verdict"]
+
+
+def test_what_is_not_gated_is_reported(measured):
+    """Torch's own layers, and every layer of a run that stores."""
+    run = run_with(ratio=10)
+    measured(run, 0.5, gated=False)
+    assert "reported" == run.verdicts["copy/fused"].status
+    update = run_with(ratio=10, update=True)
+    assert 2 == pytest.approx(measured(update, 0.5)[0].ratio, rel=1e-2)
+
+
+def test_a_run_that_stores_measures_longer(measured):
+    """Twice as many rounds: what later runs are held to should be the better figure."""
+    plain = measured(run_with(), 0.1)[0].rounds
+    assert plain < measured(run_with(update=True), 0.1)[0].rounds
+
+
+def test_two_tests_of_one_name_are_refused():
+    """One would hide the other in the stored run."""
+    run = run_with()
+    run.keep(result(), Verdict("reported", ""))
+    with pytest.raises(ValueError, match="copy/fused is measured by two tests: rename one"):
+        run.keep(result(), Verdict("reported", ""))
+
+
+def test_the_table_shows_every_result_and_why():
+    """Ratios beside the stored ones, goals, what is absent, and the key."""
+    run = run_with(ratio=20)
+    run.keep(result(ratio=10), Verdict("slower", ""))
+    run.absent["icu/fused"] = "no numba"
+    lines = []
+    show(run, lines.append)
+    text = "\n".join(lines)
+    assert "SLOWER" in text
+    assert " 0.50 " in text
+    assert "not measured: icu/fused: no numba" in text
+    assert CPU.device in lines[-1]
+    assert "goals not measured in this run: G1, G2, G3" in text
+    gpu = dataclasses.replace(run, environment=GPU, results={}, verdicts={})
+    lines.clear()
+    show(gpu, lines.append)
+    assert "G4, " in "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(2.5, "2.5 s"), (0.0123, "12.3 ms"), (4.5e-6, "4.5 µs"), (7e-9, "7 ns")]
+)
+def test_durations(seconds, text):
+    """Three digits and a unit."""
+    assert text == duration(seconds)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--slow", "fused"], "--slow: expected NAME=FACTOR"),
+        (["--slow", "fused=2", "--update-baseline"], "expected no --slow beside it"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, message):
+    """Before anything is measured."""
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "tests/benchmarks", "--collect-only", "-q", *options],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert 4 == run.returncode, run.stdout + run.stderr
+    assert message in run.stderr
