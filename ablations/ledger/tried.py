@@ -10,6 +10,7 @@ made up.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -66,7 +67,12 @@ class Choice(NamedTuple):
 
 def trial_key(cell: Cell, number: int) -> str:
     """The identity of a trial: by the cell's declaration and its number, not by what is tried."""
-    return digest({"cell": cell.key, "tune_trial": number})
+    return _trial_key(cell.key, number)
+
+
+@functools.lru_cache(maxsize=100_000)  # asked at every look at a folder
+def _trial_key(cell: str, number: int) -> str:
+    return digest({"cell": cell, "tune_trial": number})
 
 
 def tried(searches: Folder, cell: Cell) -> list[Tried | None]:
@@ -76,11 +82,21 @@ def tried(searches: Folder, cell: Cell) -> list[Tried | None]:
     better = task_class(cell.task).metric.better
     found: list[Tried | None] = []
     for number in range(cell.tuning.trials):
-        key = trial_key(cell, number)
-        records = [searches.record(key, seed) for seed in cell.tuning.seeds]
-        there = tuple(record for record in records if record is not None)
-        found.append(_tried(number, there, better) if len(there) == len(records) else None)
+        records = _records(searches, cell, number, cell.tuning.seeds)
+        found.append(_tried(number, records, better) if records else None)
     return found
+
+
+def _records(searches: Folder, cell: Cell, number: int, seeds: Sequence[int]) -> tuple[Record, ...]:
+    """Of all tuning seeds, or none."""
+    key = trial_key(cell, number)
+    found = []
+    for seed in seeds:
+        record = searches.record(key, seed)
+        if record is None:
+            return ()
+        found.append(record)
+    return tuple(found)
 
 
 def _tried(number: int, records: tuple[Record, ...], better: Better) -> Tried:
@@ -136,7 +152,12 @@ def settled(job: Job, found: Choice | None) -> Job | None:
 
 def untried(folder: Folder, layout: Layout) -> int:
     """How many trials of all searches have no record."""
-    return sum(one is None for cell in layout.tuned for one in tried(folder.searches, cell))
+    return sum(
+        not _records(folder.searches, cell, number, cell.tuning.seeds)
+        for cell in layout.tuned
+        if cell.tuning is not None
+        for number in range(cell.tuning.trials)
+    )
 
 
 def strays(folder: Folder, layout: Layout) -> list[str]:

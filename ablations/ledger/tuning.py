@@ -24,6 +24,7 @@ from ablations.ledger.ledger import Ledger
 from ablations.ledger.record import Record
 from ablations.ledger.search import distributions, propose, prunes
 from ablations.ledger.tried import Tried, trial_key, tried, value
+from studies.run.configuration import Configuration
 
 
 @dataclass
@@ -36,6 +37,7 @@ class TuningLedger(Ledger):
         if self.cell.tuning is None:
             raise ValueError(f"{self.cell.key}: expected a cell that is tuned")
         self.tuning: Tuning = self.cell.tuning
+        self._cheaper = _shared(self.cell.configuration, self.tuning.share)
         self._proposed: dict[int, dict[str, Any]] = {}
         super().__post_init__()
 
@@ -63,11 +65,7 @@ class TuningLedger(Ledger):
 
     def _trial(self, number: int, settings: Mapping[str, Any]) -> Job:
         key = trial_key(self.cell, number)
-        configuration = self.cell.configuration
-        if self.tuning.share < 1 and configuration.training.examples is not None:
-            budget = max(1, round(self.tuning.share * configuration.training.examples))
-            configuration = with_settings(configuration, {"training.examples": budget})
-        cell = dataclasses.replace(self.cell, key=key, configuration=configuration)
+        cell = dataclasses.replace(self.cell, key=key, configuration=self._cheaper)
         seeds = self.tuning.seeds
         return Job(cell, seeds, job_key(key, seeds), dict(settings), number)
 
@@ -99,3 +97,11 @@ class TuningLedger(Ledger):
             return False
         before = [one for one in tried(self.folder, self.cell)[:known] if one is not None]
         return prunes(self.tuning, before, curve, self.better)
+
+
+def _shared(configuration: Configuration, share: float) -> Configuration:
+    """With a share of the examples."""
+    if share == 1 or configuration.training.examples is None:
+        return configuration
+    budget = max(1, round(share * configuration.training.examples))
+    return with_settings(configuration, {"training.examples": budget})

@@ -67,7 +67,7 @@ def test_each_variant_is_searched_equally_and_then_measured(folder):
     assert (folder.path / JOURNAL).read_bytes() == before
 
 
-def test_what_is_measured_is_what_was_chosen():
+def test_what_is_measured_is_what_was_chosen(folder):
     """The values reach the configuration, and the share of the examples only a trial's."""
     layout = fake_runs.tuned(tuning={"share": 0.5})
     job = dataclasses.replace(
@@ -77,9 +77,7 @@ def test_what_is_measured_is_what_was_chosen():
     assert job.configuration.model.knobs["lam"] == 0.5
     assert job.configuration.seeds == (0, 1)
     cell = layout.tuned[0]
-    ledger = object.__new__(TuningLedger)
-    ledger.cell, ledger.tuning = cell, cell.tuning
-    trial = ledger._trial(3, job.settings).configuration
+    trial = worker(folder, layout).ledgers[0]._trial(3, job.settings).configuration
     assert trial.training.examples == round(cell.configuration.training.examples / 2)
     assert trial.seeds == (100, 101)
 
