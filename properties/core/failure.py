@@ -42,6 +42,8 @@ def case_in_words(witness: Witness, scope: str) -> str:
 
 
 def _inputs(inputs: Tensor) -> str:
+    if not len(inputs):
+        return "no step"
     steps = f"{len(inputs)} step{'' if len(inputs) == 1 else 's'}"
     period = period_of(inputs)
     if period == 1:

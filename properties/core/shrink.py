@@ -79,7 +79,8 @@ def _smaller_regime(
         {h for h in (shortest, 2, 3, 8, 32, regime.horizon) if shortest <= h <= regime.horizon}
     )
     sizes = context.subject.sizes
-    sizes = sizes[: sizes.index(regime.size) + 1]
+    if regime.size in sizes:  # else it is one that a property added: all of these are smaller
+        sizes = sizes[: sizes.index(regime.size) + 1]
     candidates = itertools.product(sizes, horizons)
     for size, horizon in itertools.islice(candidates, context.profile.shrinks):
         if (size, horizon) == (regime.size, regime.horizon):

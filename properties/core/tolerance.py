@@ -30,6 +30,29 @@ _TABLE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """How far two implementations of one function may lie apart because they round at other places.
+
+    The reference is run in float64 and in float32; how far these two are apart is what a rounding in
+    float32 grows to in this very case, through however many steps and however large weights. Another
+    order of operations may be off by ``factor`` times that much, scaled by the precision at hand (so much
+    does luck vary where roundings grow), and by ``floor`` units in the last place of the largest number
+    around, plus one per step. A quantity on which float32 and float64 differ by more than the share
+    ``decided`` of its size decides nothing.
+
+    ``difference``: relative slack on finite differences, whose error is that of their step.
+    """
+
+    factor: float = 256.0
+    floor: float = 16.0
+    decided: float = 1e-3
+    difference: float = 1e-4
+
+
+ROUNDING = Rounding()
+
+
 def tolerance(dtype: torch.dtype) -> Tolerance:
     """The tolerances of ``dtype``. Raises ``ValueError`` for a dtype that is not in the table."""
     try:

@@ -78,14 +78,14 @@ def test_a_cell_that_passes_skips_what_does_not_apply_with_the_reason(run, tmp_p
         "def test_of_the_folder(): assert False", encoding="utf-8"
     )
     result = run("--cell", f"{HERE}:Memory", "-v", "-rs")
-    assert (0, 14, 4) == (result.ret, result.outcomes["passed"], result.outcomes["skipped"])
+    assert (0, 14, 6) == (result.ret, result.outcomes["passed"], result.outcomes["skipped"])
     result.stdout.fnmatch_lines(
         [
-            "*collected 18 items",
+            "*collected 20 items",
             f"{HERE}:Memory::well-posed[[]at-init] PASSED*",
             f"{HERE}:Memory::bounded-state[[]all-weights] SKIPPED*",
             "*= properties =*",
-            f"{HERE}:Memory: 14 of 18 lines ran (tiny, float64, seed 0); 14 hold*",
+            f"{HERE}:Memory: 14 of 20 lines ran (tiny, float64, seed 0); 14 hold*",
         ]
     )
     for reason, count in INAPPLICABLE.items():
@@ -105,7 +105,7 @@ def test_a_cell_that_fails_is_told_in_words_without_a_traceback(run, tmp_path):
             "  seen:  over a gap of *",
             "  case:  input size 1, hidden size 1; *",
             f"  a script of it: python -m properties {HERE}:Sound --only identity-block * --reproducer *",
-            f"{HERE}:Sound: 13 of 18 lines ran (tiny, float64, seed 4); *2 falsified*",
+            f"{HERE}:Sound: 13 of 20 lines ran (tiny, float64, seed 4); *2 falsified*",
             "wrote */kept/tests-properties-bad-cells-Sound.json",
         ]
     )
@@ -124,9 +124,9 @@ def test_cells_run_beside_a_folders_own_tests_and_can_be_selected(run, tmp_path)
         "test_mine.py", "--cell", f"{HERE}:Memory", "--certificate-dir", ".",
         "-k", "test_of_the_folder or finite-step",
     )  # fmt: skip
-    assert (0, 2, 17) == (result.ret, result.outcomes["passed"], result.outcomes["deselected"])
+    assert (0, 2, 19) == (result.ret, result.outcomes["passed"], result.outcomes["deselected"])
     result.stdout.fnmatch_lines(
-        [f"{HERE}:Memory: 17 more lines were not run; no certificate is written"]
+        [f"{HERE}:Memory: 19 more lines were not run; no certificate is written"]
     )
     assert [] == list(tmp_path.glob("*.json"))
 
@@ -135,7 +135,7 @@ def test_collecting_judges_nothing(run):
     """--collect-only lists the lines; there is nothing to summarize."""
     result = run("--cell", f"{HERE}:Memory", "--collect-only", "-q")
     assert 0 == result.ret
-    result.stdout.fnmatch_lines([f"{HERE}:Memory::finite-step[[]at-init]", "18 tests collected*"])
+    result.stdout.fnmatch_lines([f"{HERE}:Memory::finite-step[[]at-init]", "20 tests collected*"])
     result.stdout.no_fnmatch_line("*= properties =*")
 
 
@@ -160,7 +160,7 @@ def test_an_ill_posed_cell_fails_once_per_scope_and_the_rest_is_not_judged(run):
     """Inconclusive where it is required is a failure too: a cell may not pass by breaking the harness."""
     result = run("--cell", f"{HERE}:KeepsAList")
     outcomes = result.outcomes
-    assert (16, 2) == (outcomes["failed"], outcomes["passed"])  # the advisory lines are not counted
+    assert (18, 2) == (outcomes["failed"], outcomes["passed"])  # the advisory lines are not counted
     result.stdout.fnmatch_lines(["*seen:  a call of step changed history: *carry it in the state*"])
 
 
@@ -213,8 +213,8 @@ def test_under_xdist_the_certificate_is_the_same(monkeypatch, tmp_path):
         cwd=tmp_path, env=_environment(), capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert (0, "") == (done.returncode, done.stderr), done.stdout
-    assert "14 passed, 4 skipped" in done.stdout
-    assert "mine:Own: 14 of 18 lines ran" in done.stdout
+    assert "14 passed, 6 skipped" in done.stdout
+    assert "mine:Own: 14 of 20 lines ran" in done.stdout
     kept = json.loads((tmp_path / "kept" / "mine-Own.json").read_text(encoding="utf-8"))
     monkeypatch.syspath_prepend(tmp_path)
     made = json.loads(certify("mine:Own", profile=TINY).dumps())

@@ -89,6 +89,30 @@ class Specimen(nn.Module):
         return self.gamma(torch.cat((state.recurrent, state.memory), -1))
 
 
+class Hoisted(Specimen):
+    """A specimen with another schedule: inputs projected at once, the memory summed behind the loop."""
+
+    def fused(self, xs: Tensor, state: State) -> tuple[Tensor, State]:
+        return self.run(xs, state, self.weight_r)
+
+    def run(self, xs, state, weight_r):
+        s, r = state
+        if not len(xs):
+            return self.readout(state).new_zeros(0, *self.readout(state).shape), state
+        a_r, b_r, c_r = weight_r.chunk(3)
+        before, after = [], []
+        projected = F.linear(xs, self.weight_x, self.bias)
+        for row in projected.unbind(0):
+            _, b, c = row.chunk(3, -1)
+            before.append(r)
+            r = self.recur(s, r, b + b_r * r, c + c_r * r)
+            after.append(r)
+        a = projected[..., : self.units] + a_r * torch.stack(before)
+        memory = s + torch.cumsum(self.gain(a), 0)
+        states = State(memory, torch.stack(after))
+        return self.readout(states), State(states.memory[-1], states.recurrent[-1])
+
+
 @dataclass(frozen=True, slots=True)
 class Exhibit:
     """One entry of the catalogue.

@@ -7,7 +7,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from museum.exhibit import CLAIMS, LAMBDA, Specimen, State, good
+from museum.exhibit import CLAIMS, LAMBDA, Hoisted, Specimen, State, good
 from torch import Tensor
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.checkpoint import checkpoint
@@ -259,3 +259,36 @@ class ComplexReadout(Specimen):
 
     def gamma(self, h):
         return torch.complex(torch.cos(h), torch.sin(h))
+
+
+@good
+class AnotherSchedule(Hoisted):
+    """Offers a layer that computes the same in another order."""
+
+
+@good
+class RefusesWhatItCannotRun(Hoisted):
+    """A kernel for double precision, at least two steps and one batch axis, that says so."""
+
+    def fused(self, xs, state):
+        if xs.dtype != torch.float64 or len(xs) < 2 or xs.dim() != 3:
+            raise NotImplementedError("float64, two steps at least, one batch axis")
+        return super().fused(xs, state)
+
+
+@good
+def adapted_with_a_layer(input_size, hidden_size):
+    """A stranger's cell and layer, which are given to one another by hand."""
+    cell = adapted(input_size, hidden_size)
+    layer = Hoisted(input_size, 2 * hidden_size)
+    layer.load_state_dict(cell.module.core.state_dict())
+    layer.weight_x, layer.weight_r, layer.bias = (
+        cell.module.core.weight_x, cell.module.core.weight_r, cell.module.core.bias,
+    )  # fmt: skip
+
+    def fused(xs, state):
+        outputs, last = layer.fused(xs, State(*state))
+        return outputs, type(state)(*last)
+
+    cell.fused = fused
+    return cell
