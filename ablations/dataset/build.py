@@ -236,11 +236,15 @@ def _enter(
             arrays[name][place, k] = value
     arrays["outcome"][place, k] = OUTCOMES.index(record.outcome)
     arrays["wall_time"][place, k] = record.provenance.get("wall_time_s", math.nan)
+    arrays["device_time"][place, k] = record.provenance.get("device_time_s", math.nan)
+    arrays["peak_memory"][place, k] = record.provenance.get("peak_memory_bytes", -1)
     arrays["attempt"][place, k] = record.provenance.get("attempt", 0)
     arrays["record_sha256"][place, k] = record.result
     index = np.searchsorted(steps, record.curves["step"])
     for name in ("valid_metric", "train_loss", "learning_rate"):
         arrays[name][place, k, index] = record.curves[name]
+    for name, values in record.observed.items():
+        arrays[name][place, k, index] = values
 
 
 def _note_failures(

@@ -13,7 +13,7 @@ _OUTSIDE = (
     "package_version", "storage_kind",
 )  # fmt: skip
 _GROUPS_OUTSIDE = ("/attempts",)
-_VARIABLES_OUTSIDE = ("wall_time", "attempt")
+_VARIABLES_OUTSIDE = ("wall_time", "device_time", "peak_memory", "attempt")
 
 
 def content_hash(tree: xarray.DataTree) -> str:

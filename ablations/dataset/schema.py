@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 SCHEMA = "ablations-study"
-VERSION = "1.1"  # 1.1: the groups /tuning, where a plan is tuned
+# 1.1: the groups /tuning, where a plan is tuned; 1.2: the variables of OPTIONAL
+VERSION = "1.2"
 OUTCOME_FLAGS = tuple(range(8))
 
 
@@ -32,12 +33,23 @@ VARIABLES: dict[str, Variable] = {
     "n_parameters": Variable(RUN, "i", "1", "parameters of the model, -1: not run"),
     "n_cell_parameters": Variable(RUN, "i", "1", "parameters of the recurrent cells, -1: not run"),
     "wall_time": Variable(RUN, "f", "s", "duration of the block of seeds divided by their number"),
+    "device_time": Variable(
+        RUN, "f", "s", "processor or GPU time of the attempt that ended, likewise"
+    ),
+    "peak_memory": Variable(
+        RUN, "i", "byte", "largest memory of the block of seeds, -1: not known"
+    ),
     "attempt": Variable(RUN, "i", "1", "which attempt made the record, 0: none"),
     "record_sha256": Variable(RUN, "U", "1", "SHA-256 of the run's result"),
     "valid_metric": Variable(CURVE, "f", None, "metric of the validation split"),
     "train_loss": Variable(CURVE, "f", "1", "mean training loss since the evaluation before"),
     "learning_rate": Variable(CURVE, "f", "1", "learning rate"),
+    "grad_norm": Variable(CURVE, "f", "1", "2-norm of the gradient of that step, before clipping"),
+    "state_norm": Variable(
+        CURVE, "f", "1", "2-norm of the state after a validation sequence, mean"
+    ),
 }
+OPTIONAL = ("device_time", "peak_memory", "grad_norm", "state_norm")  # not in files before 1.2
 TRIED = ("variant", "tune_trial")
 TUNING_STATES = ("missing", "ok", "diverged", "pruned")
 # of every group /tuning/TASK, beside a variable for each setting that was searched

@@ -9,6 +9,7 @@ from ablations.core.errors import AblationError
 from ablations.dataset.content import content_hash
 from ablations.dataset.schema import (
     ATTEMPTS,
+    OPTIONAL,
     OUTCOME_FLAGS,
     REFERENCE,
     ROOT_ATTRIBUTES,
@@ -78,7 +79,8 @@ def _task(path: str, dataset: xarray.Dataset, tree: xarray.DataTree) -> list[str
     ]
     for name, variable in VARIABLES.items():
         if name not in dataset:
-            problems.append(f"{path}/{name}: missing")
+            if name not in OPTIONAL:
+                problems.append(f"{path}/{name}: missing")
             continue
         array = dataset[name]
         kind = array.dtype.kind

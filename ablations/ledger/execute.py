@@ -16,7 +16,8 @@ import xarray
 
 from ablations.core.job import Job
 from ablations.ledger.host import host_id
-from ablations.ledger.record import Record
+from ablations.ledger.record import OBSERVED, Record
+from ablations.ledger.usage import Usage
 from studies.command.progress import Display
 from studies.run.dataset import STATUSES
 from studies.run.study import Study
@@ -89,7 +90,7 @@ def execute(
             study.trainer.save()
             raise TimeLimitError
 
-    with display:
+    with display, Usage(study.trainer.device.type) as usage:
         result = study.run(monitor)
     tell(study.trainer.run_state)  # what a checkpoint held of a job that had ended
     provenance = {
@@ -101,6 +102,8 @@ def execute(
         "block": list(job.seeds),
         "wall_time_s": result.attrs["wall_time_s"] / len(job.seeds),
         "versions": {name: importlib.metadata.version(name) for name in _VERSIONS},
+        "device_time_s": usage.seconds / len(job.seeds),
+        "peak_memory_bytes": usage.memory,
         **{key: result.attrs[key] for key in ("device", "python", "threads", "replicates")},
     }
     return [record(job, result, seed, provenance, pruned=pruned) for seed in job.seeds]
@@ -156,6 +159,7 @@ def record(
         },
         curves=curves,
         provenance=provenance,
+        observed={name: one[name].values[:reached].tolist() for name in OBSERVED},
     )
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from studies.core.atomic import replaced
 
 FORMAT = "ablations-record 1"
 OUTCOMES = ("missing", "ok", "diverged", "error", "oom", "timeout", "lost", "over_budget")
+OBSERVED = ("grad_norm", "state_norm")
 CURVES = ("step", "examples", "valid_metric", "train_loss", "learning_rate")
 
 
@@ -30,7 +31,9 @@ class Record:
     ``about``: what the numbers are measured in and how (metric, unit, better, ignorance, protocol, …);
     ``ends``: test_metric, valid_metric_best, best_step, last_finite_step, final_step, n_parameters,
     n_cell_parameters; ``curves``: equally long lists under the names of ``CURVES``; ``provenance``:
-    whatever may differ between two executions of the same run (times, host, versions, attempt).
+    whatever may differ between two executions of the same run (times, host, versions, attempt);
+    ``observed``: more curves, under the names of ``OBSERVED``, that were looked at on the way and decide
+    nothing; records of before have none.
     """
 
     cell: str
@@ -41,17 +44,18 @@ class Record:
     ends: Mapping[str, float]
     curves: Mapping[str, Sequence[float]]
     provenance: Mapping[str, Any]
+    observed: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def result(self) -> str:
-        """SHA-256 of everything but the provenance: equal for two executions that agree bit for bit."""
+        """SHA-256 of all but ``provenance`` and ``observed``: equal where two runs agree bit for bit."""
         content = self._content()
-        del content["provenance"]
+        del content["provenance"], content["observed"]
         return hashlib.sha256(_text(content).encode()).hexdigest()
 
     def _content(self) -> dict[str, Any]:
         # not `asdict`, which copies every number of every curve
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def dumps(self) -> str:
         """Two lines: the format with the hash of the second, then the content."""

@@ -37,7 +37,8 @@ def dataset(
     about = {"units": metric.unit, "metric": metric.name, "better": metric.better}
 
     def curve(field: str) -> np.ndarray:
-        values = [getattr(point, field) for point in points]
+        absent = [math.nan] * len(replicates)  # of a checkpoint from before it was noted
+        values = [getattr(point, field) or absent for point in points]
         return np.array(values, dtype=np.float64).reshape(len(points), len(replicates)).T
 
     def end(field: str, kind: type = np.float64) -> tuple[str, np.ndarray]:
@@ -55,6 +56,10 @@ def dataset(
                 "units": "1", "long_name": "mean training loss since the evaluation before"}),
             "learning_rate": (("seed", "step"), curve("learning_rate"), {
                 "units": "1", "long_name": "learning rate"}),
+            "grad_norm": (("seed", "step"), curve("grad_norm"), {
+                "units": "1", "long_name": "2-norm of the gradient of that step, before clipping"}),
+            "state_norm": (("seed", "step"), curve("state_norm"), {
+                "units": "1", "long_name": "2-norm of the state after a validation sequence, mean"}),
             "outcome": ("seed", np.array([STATUSES.index(r.status) for r in replicates], np.int8), {
                 "flag_values": np.arange(len(STATUSES), dtype=np.int8),
                 "flag_meanings": " ".join(STATUSES), "units": "1", "long_name": "how training ended"}),

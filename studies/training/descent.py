@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from studies.training.norms import gradient_norm
 from studies.training.settings import TrainingSettings
 
 _FLOOR = 0.01
@@ -29,6 +30,8 @@ class Descent:
             weight_decay=settings.weight_decay,
             foreach=True,
         )
+        self.gradient_norms: dict[int, float] = {}
+        """Of the last step, by replicate, if it was measured."""
 
     @property
     def learning_rates(self) -> list[float]:
@@ -39,8 +42,12 @@ class Descent:
         """Halve the learning rate of one replicate."""
         self.optimizer.param_groups[replicate]["lr"] /= 2
 
-    def step(self, losses: Tensor, active: Iterable[int]) -> None:
-        """Descend along the gradient of each loss (S,) in its own replicate's parameters."""
+    def step(self, losses: Tensor, active: Iterable[int], *, measured: bool = False) -> None:
+        """Descend along the gradient of each loss (S,) in its own replicate's parameters.
+
+        ``measured``: note the norms of the gradients, before they are clipped.
+        """
+        self.gradient_norms = {}
         self.optimizer.zero_grad(set_to_none=True)
         losses.sum().backward()  # the terms share no parameter, so each keeps its own gradient
         active = set(active)
@@ -49,6 +56,8 @@ class Descent:
                 for parameter in own:
                     parameter.grad = None
             else:
+                if measured:
+                    self.gradient_norms[replicate] = gradient_norm(own)
                 self._clip(own)
         self.optimizer.step()
 

@@ -33,13 +33,18 @@ class ReplicateState:
 
 @dataclass
 class Point:
-    """One evaluation: a value per replicate, NaN for those that no longer train."""
+    """One evaluation: a value per replicate, NaN for those that no longer train.
+
+    ``grad_norm``: of the step before it, unclipped; ``state_norm``: mean over the validation sequences.
+    """
 
     step: int
     examples: int
     train_loss: list[float]
     validation: list[float]
     learning_rate: list[float]
+    grad_norm: list[float] = field(default_factory=list)
+    state_norm: list[float] = field(default_factory=list)
 
 
 @dataclass

@@ -18,6 +18,7 @@ from studies.core.streams import stream_key
 from studies.core.task import Source, Split, Task
 from studies.training import checkpoint
 from studies.training.descent import Descent
+from studies.training.norms import state_norms
 from studies.training.replicates import Replicates, Tensors
 from studies.training.run_state import Point, ReplicateState, RunState
 from studies.training.settings import TrainingSettings
@@ -66,6 +67,8 @@ class Trainer:
         self.run_state = RunState([ReplicateState(seed) for seed in seeds])
         self.best: list[dict[str, Tensor] | None] = [None] * len(seeds)
         self.states: dict[int, Any] = {}
+        self.state_norms: dict[int, float] = {}
+        """Of the last validation, by replicate: the mean over its sequences."""
         self.checkpoint_path, self.mark = checkpoint_path, mark
         self._saved = time.monotonic()
         per_step = source.examples_per_step
@@ -86,7 +89,7 @@ class Trainer:
         while self.run_state.active:
             self._step()
             self.run_state.seconds = time.monotonic() - started
-            if self.run_state.step % self.interval == 0 or self._at_end:
+            if self._due(self.run_state.step):
                 self._evaluate()
             if self._at_end:
                 self._finish()
@@ -100,7 +103,14 @@ class Trainer:
 
     @property
     def _at_end(self) -> bool:
-        return self.total is not None and self.run_state.step >= self.total
+        return self._ends(self.run_state.step)
+
+    def _ends(self, step: int) -> bool:
+        return self.total is not None and step >= self.total
+
+    def _due(self, step: int) -> bool:
+        """Whether the runs are evaluated after ``step`` steps."""
+        return step % self.interval == 0 or self._ends(step)
 
     def _step(self) -> None:
         active = self.run_state.active
@@ -118,7 +128,9 @@ class Trainer:
         values = losses.detach().tolist()
         finite = [k for k, value in enumerate(values) if math.isfinite(value)]
         self.descent.step(
-            losses if len(finite) == len(active) else losses[finite], {active[k] for k in finite}
+            losses if len(finite) == len(active) else losses[finite],
+            {active[k] for k in finite},
+            measured=self._due(step + 1),
         )
         if carries:
             self.states = dict(zip(active, after, strict=True))
@@ -156,6 +168,8 @@ class Trainer:
             )
             point.validation.append(value)
             point.learning_rate.append(rates[s] if s in values else math.nan)
+            point.grad_norm.append(self.descent.gradient_norms.get(s, math.nan))
+            point.state_norm.append(self.state_norms.get(s, math.nan))
             replicate.loss_sum, replicate.loss_count = 0.0, 0
             if s in values:
                 self._compare(s, value)
@@ -193,15 +207,21 @@ class Trainer:
         for s in places:
             self.models[s].eval()
         total = torch.zeros(len(places), dtype=torch.float64, device=self.device)
+        norms, count = torch.zeros_like(total), 0
         weight, states = 0.0, None
         for batch in self.source.evaluation(split):
             tensors = self._tensors(batch)
             sums, after = self.replicates.sums(places, tensors, states, self.task.metric.score)
             states = after if tensors.fresh is not None else None
             total += sums
+            if split == "validation":
+                found = torch.stack([state_norms(one) for one in after])
+                norms, count = norms + found.sum(1), count + found.shape[1]
             weight += float(batch.weights.sum())
         for s in places:
             self.models[s].train()
+        if split == "validation":
+            self.state_norms = dict(zip(places, (norms / count).tolist(), strict=True))
         return [self.task.metric.finish(value) for value in (total / weight).tolist()]
 
     def _tensors(self, batch: Batch) -> Tensors:

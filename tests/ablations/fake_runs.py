@@ -9,7 +9,7 @@ import time
 from ablations.core.job import lay_out
 from ablations.core.registry import get_plan
 from ablations.core.tuning import Tuning
-from ablations.ledger.record import Record
+from ablations.ledger.record import OBSERVED, Record
 from studies.core.protocol import Range
 from studies.core.streams import stream
 
@@ -77,9 +77,12 @@ def record(job, seed, *, outcome="ok", attempt=1, shift=0.0):
         provenance={
             "attempt": attempt,
             "wall_time_s": 0.5,
+            "device_time_s": 0.25,
+            "peak_memory_bytes": 2**28,
             "block": list(job.seeds),
             "device": "x",
         },
+        observed={name: draw[2 : 4 if good else 3].tolist() for name in OBSERVED},
     )
 
 

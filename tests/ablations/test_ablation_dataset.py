@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import importlib.util
 import math
 import random
+from pathlib import Path
 
 import fake_runs
 import h5py
@@ -21,7 +23,7 @@ from ablations.dataset.content import content_hash
 from ablations.dataset.export import export
 from ablations.dataset.files import load, runs, save
 from ablations.dataset.provenance import provenance
-from ablations.dataset.schema import VARIABLES
+from ablations.dataset.schema import OPTIONAL, VARIABLES
 from ablations.dataset.validate import validate
 from ablations.ledger.folder import Folder
 from ablations.ledger.worker import Worker
@@ -79,7 +81,9 @@ def test_a_file_is_read_as_it_was_written(tmp_path):
     again = load(tmp_path / "a.nc")
     assert made.identical(again)
     assert content_hash(again) == made.attrs["content_hash"]
-    assert runs(again, "adding")["verdict_identity-block"].values.tolist() == ["proved"] * 44
+    assert runs(again, "adding")["verdict_identity-block"].values.tolist() == ["proved"] * len(
+        layout.cells
+    )
 
 
 @pytest.mark.parametrize("some", ["nothing", "half", "all diverged"])
@@ -94,8 +98,9 @@ def test_unfinished_and_unlucky_studies_are_datasets_too(tmp_path, some):
     assert made.identical(again)
     one = runs(again, "adding")
     counts = np.bincount(one["outcome"].values.ravel(), minlength=3)
-    assert counts[0] == {"nothing": 88, "half": 44, "all diverged": 0}[some]
-    assert counts[2] == {"nothing": 0, "all diverged": 88}.get(some, counts[2])
+    half = len(layout.cells)
+    assert counts[0] == {"nothing": 2 * half, "half": half, "all diverged": 0}[some]
+    assert counts[2] == {"nothing": 0, "all diverged": 2 * half}.get(some, counts[2])
     assert np.isnan(one["test_metric"].values[one["outcome"].values != 1]).all()
 
 
@@ -109,6 +114,44 @@ def test_curves_end_where_the_run_ended():
         curve = one["valid_metric"].values[place, 0]
         assert curve[: len(record.curves["valid_metric"])].tolist() == record.curves["valid_metric"]
         assert np.isnan(curve[len(record.curves["valid_metric"]) :]).all()
+
+
+def test_what_was_observed_stands_beside():
+    """Norms on the curves' points, memory and time of each run; records of before have neither."""
+    layout = fake_runs.layout("comparison", 1)
+    found = records(layout)
+    key = layout.cells[1].key, 0
+    keep = {
+        k: v for k, v in found[key].provenance.items() if "memory" not in k and "device_t" not in k
+    }
+    found[key] = dataclasses.replace(found[key], observed={}, provenance=keep)
+    one = runs(tree(layout, found), "adding")
+    for name in ("grad_norm", "state_norm"):
+        record = found[layout.cells[0].key, 0]
+        curve = one[name].values[0, 0]
+        there = len(record.curves["step"])
+        assert curve[:there].tolist() == record.observed[name]
+        assert np.isnan(curve[there:]).all()
+        assert np.isnan(one[name].values[1]).all()
+    assert one["peak_memory"].values[:2, 0].tolist() == [2**28, -1]
+    assert one["device_time"].values[0, 0] == 0.25
+    assert np.isnan(one["device_time"].values[1, 0])
+
+
+def test_files_of_before_are_read():
+    """The stored one, and any that lacks what 1.2 has added; what it has is checked nevertheless."""
+    root = Path(__file__).parents[2]
+    old = load(root / "studies" / "results" / "ablations" / "gato-memory.nc")
+    assert old.attrs["schema_version"] == "1.0"
+    for name in OPTIONAL:
+        validate(changed(drop(name)))
+
+    def misplaced(groups):
+        group = groups["/runs/adding"]
+        groups["/runs/adding"] = group.assign(grad_norm=group["test_metric"])
+
+    with pytest.raises(AblationError, match=r"grad_norm: expected f\('variant', 'seed', 'step'\)"):
+        validate(changed(misplaced))
 
 
 def test_what_failed_says_how():
@@ -309,8 +352,6 @@ def test_damage_to_a_file_is_noticed(tmp_path):
 
 def test_every_variable_of_the_schema_is_documented():
     """docs/schema.md names each variable, and its dimensions and units are those of the code."""
-    from pathlib import Path
-
     text = (Path(__file__).parents[2] / "docs" / "schema.md").read_text(encoding="utf-8")
     for name, one in VARIABLES.items():
         units = "the metric's" if one.units is None else one.units

@@ -42,7 +42,7 @@ def test_the_text_of_a_record_is_one():
     """Its hash is of sorted JSON without spaces, whichever mapping held the numbers; infinities are words."""
     plain = fake_runs.record(JOB, 0)
     content = dataclasses.asdict(plain)
-    del content["provenance"]
+    del content["provenance"], content["observed"]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     assert plain.result == hashlib.sha256(text.encode()).hexdigest()
     other = dataclasses.replace(plain, about=types.MappingProxyType(dict(plain.about)))
@@ -51,6 +51,19 @@ def test_the_text_of_a_record_is_one():
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     strange = dataclasses.replace(plain, ends={**plain.ends, "test_metric": math.inf})
     assert strange.result == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_record_from_before_curves_were_observed_is_read():
+    """Nothing is known of them then, and its result is the same."""
+    record = fake_runs.record(JOB, 0)
+    old = dataclasses.replace(record, observed={})
+    body = json.loads(old.dumps().splitlines()[1])
+    del body["observed"]
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    head = {"format": "ablations-record 1", "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    again = Record.loads(f"{json.dumps(head)}\n{text}\n", "it")
+    assert again == old
+    assert again.result == record.result
 
 
 def test_the_result_leaves_out_where_it_was_made():

@@ -8,11 +8,14 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch.utils import _pytree as pytree
 
 from studies.core.errors import StudyError
 from studies.model.settings import ModelSettings, build
+from studies.training.descent import Descent
 from studies.training.replicates import Replicates
 from studies.training.settings import TrainingSettings
 from studies.training.trainer import Trainer
@@ -79,6 +82,60 @@ def test_replicates_together_are_replicates_alone(name, together):
         )
         curves = [p.validation[place] for p in state.points if math.isfinite(p.validation[place])]
         assert curves == pytest.approx([p.validation[0] for p in own.points], abs=1e-9)
+        for name_ in ("grad_norm", "state_norm"):
+            curve = [getattr(p, name_)[place] for p in state.points[: len(own.points)]]
+            theirs = [getattr(p, name_)[0] for p in own.points]
+            assert curve == pytest.approx(theirs, abs=1e-9, nan_ok=True)
+            after = [getattr(p, name_)[place] for p in state.points[len(own.points) :]]
+            assert all(map(math.isnan, after))
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("clip", [{}, {"clip_norm": 1e-3}, {"clip_per_variable": 1e-3}])
+def test_gradients_are_measured_before_they_are_clipped(clip, together, monkeypatch):
+    """Against every number of them squared and summed, at the step before each evaluation and at no other."""
+    seen, real = [], Descent._clip
+
+    def clipped(self, own):
+        squares = sum(float((p.grad.double() ** 2).sum()) for p in own)
+        seen.append(math.sqrt(squares))
+        real(self, own)
+
+    monkeypatch.setattr(Descent, "_clip", clipped)
+    _, state = train([2, 5], clip, together=together)
+    steps = [point.step for point in state.points]
+    expected = [seen[2 * (step - 1) : 2 * step] for step in steps]
+    assert [point.grad_norm for point in state.points] == [pytest.approx(e) for e in expected]
+
+
+@pytest.mark.parametrize("task", ["SumsTask", "WindowsTask"])
+@pytest.mark.parametrize("model", list(MODELS))
+def test_states_are_measured_where_validation_ends(task, model, monkeypatch):
+    """Each sequence's state in NumPy, every number and layer of it, by the last evaluation's parameters."""
+    monkeypatch.setattr(Trainer, "_test", lambda _: None)  # it puts the best parameters back
+    trainer, state = train([4], {}, model, getattr(small, task)())
+    network, norms, after = trainer.models[0].eval(), [], None
+    with torch.no_grad():
+        for batch in trainer.source.evaluation("validation"):
+            fields = trainer._tensors(batch)
+            _, after = network(fields.inputs, after if fields.fresh is not None else None,
+                               fields.lengths, fields.fresh)  # fmt: skip
+            leaves = [
+                leaf.numpy() for leaf in pytree.tree_leaves(after) if leaf.dtype != torch.bool
+            ]
+            flattened = np.concatenate([one.reshape(len(one), -1) for one in leaves], axis=1)
+            norms += np.sqrt((flattened**2).sum(1)).tolist()
+    assert state.points[-1].state_norm == pytest.approx([np.mean(norms)])
+
+
+def test_measuring_changes_nothing(monkeypatch):
+    """Without it the weights are the same, bit for bit."""
+    with_, _ = train([0, 1], OPTIONS["everything"])
+    monkeypatch.setattr("studies.training.descent.gradient_norm", lambda _: math.nan)
+    monkeypatch.setattr("studies.training.trainer.state_norms", lambda _: torch.zeros(1))
+    without, state = train([0, 1], OPTIONS["everything"])
+    assert all(torch.equal(weights(with_, k), weights(without, k)) for k in (0, 1))
+    assert math.isnan(state.points[0].grad_norm[0])
 
 
 @pytest.mark.parametrize("task", ["SumsTask", "WindowsTask"])
