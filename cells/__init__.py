@@ -2,10 +2,10 @@
 
 A cell is a pure step and a readout (:class:`Cell`); everything else is a free function over that.
 ``names()`` lists the catalogue, ``get(name)`` returns a factory ``(input_size, hidden_size, **knobs)``,
-``register`` adds to it, ``adapt`` turns a stranger's module into a cell, ``unroll`` and ``Recurrent`` run
-cells over sequences, ``backends`` tells by which code, ``size_for_parameters`` finds the width that spends
-a budget. A cell that derives from ``Projected`` or ``Deferred`` has its inputs projected for all steps at
-once. Adding a cell is adding one module to this folder.
+``register`` adds to it, ``adapt`` turns a stranger's module into a cell, ``diagonal`` makes one of the step
+of a single unit, ``unroll`` and ``Recurrent`` run cells over sequences, ``backends`` tells by which code,
+``size_for_parameters`` finds the width that spends a budget. A cell that derives from ``Projected`` or
+``Deferred`` has its inputs projected for all steps at once. Adding a cell is adding one module here.
 """
 
 from cells.core.adapt import AdaptError, adapt
@@ -19,6 +19,7 @@ from cells.core.registry import UnknownNameError, get, names, register
 from cells.core.sizing import size_for_parameters
 from cells.core.state import Layout
 from cells.core.unroll import unroll
+from cells.fused.diagonal import DiagonalCell, diagonal
 
 __all__ = [
     "AdaptError",
@@ -28,6 +29,7 @@ __all__ = [
     "Claim",
     "Deferred",
     "Description",
+    "DiagonalCell",
     "Layout",
     "Projected",
     "Recurrent",
@@ -35,6 +37,7 @@ __all__ = [
     "adapt",
     "backends",
     "describe",
+    "diagonal",
     "get",
     "names",
     "register",

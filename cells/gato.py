@@ -32,7 +32,9 @@ Example:
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal, NamedTuple, final
 
@@ -43,6 +45,8 @@ from torch import Generator, Tensor, nn
 from cells.core.claims import Channels, Claim
 from cells.core.deferral import Deferred
 from cells.core.registry import register
+from cells.fused.lanes import Lanes
+from cells.fused.step import Step
 from cells.parts.affine import Affine
 from cells.parts.initializers import library_linear, uniform
 from cells.parts.sizes import one_of, positive, within
@@ -180,9 +184,7 @@ class GATO(Deferred[GATOState], nn.Module):
         """Advance r; the increment of s reads the old r as well."""
         r, part = state.recurrent, self.recurrence
         regulate, candidate = part.split(projected.recurrence + part.state_part(r))
-        rho = torch.sigmoid(regulate) if self.reg == "sigmoid" else torch.tanh(regulate)
-        r_new = self.lam * rho * r + torch.tanh(candidate)
-        return state._replace(recurrent=r_new), r
+        return state._replace(recurrent=_regulated(r, regulate, candidate, self.lam, self.reg)), r
 
     def entry(self, projected: GATOInputs, read: Tensor) -> Tensor:
         """The increment of s, from x and the old r; zero in the ablation of that name."""
@@ -190,16 +192,49 @@ class GATO(Deferred[GATOState], nn.Module):
         if self.s_mode == "zero":
             return torch.zeros_like(partner)
         a = self.increment(projected.x, partner)
-        pre = a[0] if isinstance(a, tuple) else a
-        # not F.softplus, which is linear above 20 and so has wrong float64 gradients there
-        return torch.logaddexp(pre, torch.zeros_like(pre))
+        return _softplus(a[0] if isinstance(a, tuple) else a)
 
     def accumulate(self, held: Tensor, entry: Tensor) -> Tensor:
         """The memory after its increment: their sum, or in both ablations the increment alone."""
-        s = held + entry if self.s_mode == "residual" else entry
-        if self.wrap_s and self.s_mode != "zero":
-            s = s - 2 * math.pi * torch.floor(s.detach() / (2 * math.pi))
-        return s
+        return self._wrapped(held + entry if self.s_mode == "residual" else entry)
+
+    def _wrapped(self, s: Tensor) -> Tensor:
+        return _modulo(s) if self.wrap_s and self.s_mode != "zero" else s
+
+    def lanes(self) -> Lanes | str:
+        """One layer: r and s together where they have one width; else r, and s behind it."""
+        recurrent = self.recurrence.weight_hh.unflatten(0, (2, -1))
+        if isinstance(self.increment, Affine) and self.memory_size == self.recurrent_size:
+            return Lanes(
+                _BOTH[self.reg, self.s_mode, self.wrap_s],
+                ("memory", "recurrent"),
+                self._all_inputs,
+                torch.cat((self.increment.weight_hh.unsqueeze(0), recurrent)),
+                (self.lam,),
+            )
+        return Lanes(
+            _RECURRENT[self.reg],
+            ("recurrent",),
+            self.recurrence.input_part,
+            recurrent,
+            (self.lam,),
+            ("memory", self._memory),
+        )
+
+    def _all_inputs(self, x: Tensor) -> Tensor:
+        """The input parts of all three maps by one product."""
+        parts = (self.increment, self.recurrence)
+        biases = [part.bias() for part in parts if isinstance(part, Affine)]
+        stored = [bias for bias in biases if bias is not None]
+        weight = torch.cat([part.weight_ih for part in parts])
+        return F.linear(x, weight, torch.cat(stored) if stored else None)
+
+    def _memory(self, xs: Tensor, before: tuple[Tensor, ...], held: Tensor) -> Tensor:
+        """The memory after every step, from x and r before it: s feeds back into nothing."""
+        entries = self.entry(GATOInputs(xs, xs), before[0])
+        if self.s_mode != "residual":
+            return self._wrapped(entries)
+        return self._wrapped(held + entries.cumsum(0))
 
     def _partner(self, r: Tensor) -> Tensor:
         if self.memory_size == self.recurrent_size:
@@ -215,6 +250,70 @@ class GATO(Deferred[GATOState], nn.Module):
             return s
         r = state.recurrent if self.readout_mode == "gamma_s_raw_r" else gamma(state.recurrent)
         return torch.cat((r, s), -1)
+
+
+def _regulated(
+    r: Tensor, regulate: Tensor, candidate: Tensor, lam: float | Tensor, reg: str
+) -> Tensor:
+    rho = torch.sigmoid(regulate) if reg == "sigmoid" else torch.tanh(regulate)
+    return lam * rho * r + torch.tanh(candidate)
+
+
+def _softplus(pre: Tensor) -> Tensor:
+    # not F.softplus, which is linear above 20 and so has wrong float64 gradients there
+    return torch.logaddexp(pre, torch.zeros_like(pre))
+
+
+def _modulo(s: Tensor) -> Tensor:
+    """``s`` modulo 2π, with the derivative of ``s``."""
+    return s - 2 * math.pi * torch.floor(s.detach() / (2 * math.pi))
+
+
+def _both(reg: str, s_mode: str, wrap: bool) -> Step:
+    """One unit of each channel, in one layer."""
+
+    def unit(
+        states: Sequence[Tensor],
+        inputs: Sequence[Tensor],
+        weights: Sequence[Tensor],
+        constants: Sequence[Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        s, r = states
+        entry = torch.zeros_like(s) if s_mode == "zero" else _softplus(inputs[0] + weights[0] * r)
+        s = s + entry if s_mode == "residual" else entry
+        s = _modulo(s) if wrap and s_mode != "zero" else s
+        regulate, candidate = (inputs[k] + weights[k] * r for k in (1, 2))
+        return s, _regulated(r, regulate, candidate, constants[0], reg)
+
+    mode = "" if s_mode == "residual" else f"_{s_mode}"
+    name = f"gato_{reg}{mode}{'_wrapped' if wrap else ''}"
+    return Step(name, unit, states=2, inputs=3, weights=3, constants=1)
+
+
+def _recurrent(reg: str) -> Step:
+    """One unit of r alone."""
+
+    def unit(
+        states: Sequence[Tensor],
+        inputs: Sequence[Tensor],
+        weights: Sequence[Tensor],
+        constants: Sequence[Tensor],
+    ) -> tuple[Tensor]:
+        (r,) = states
+        regulate, candidate = (p + w * r for p, w in zip(inputs, weights, strict=True))
+        return (_regulated(r, regulate, candidate, constants[0], reg),)
+
+    return Step(f"gato_recurrent_{reg}", unit, states=1, inputs=2, weights=2, constants=1)
+
+
+# made once: torch.compile looks names up, but would follow a constructor
+_BOTH = {
+    knobs: _both(*knobs)
+    for knobs in itertools.product(
+        ("sigmoid", "tanh"), ("residual", "zero", "no_residual"), (False, True)
+    )
+}
+_RECURRENT = {reg: _recurrent(reg) for reg in ("sigmoid", "tanh")}
 
 
 def _declarations(cell: GATO) -> tuple[tuple[Claim, ...], tuple[Claim, ...]]:

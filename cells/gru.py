@@ -38,7 +38,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, final
 
 import torch
@@ -49,9 +49,11 @@ from cells.core.claims import Channels, Claim
 from cells.core.library import Library, paired
 from cells.core.projection import Projected
 from cells.core.registry import register
+from cells.fused.lanes import Lanes
+from cells.fused.step import Step
 from cells.parts.affine import Affine
 from cells.parts.gate_claims import gate_gradient
-from cells.parts.gates import GRID, Auxiliary, Coefficients, Gate, Primary, RefineBias
+from cells.parts.gates import GRID, Auxiliary, Coefficients, Gate, Primary, RefineBias, logistic
 from cells.parts.identity_readout import identity_readout
 from cells.parts.initializers import library_rnn
 from cells.parts.recurrent_dropout import MaskScope, RecurrentDropout
@@ -201,6 +203,29 @@ class GRU(Projected[GRUState | MaskedGRUState], Affine):
         mask = state.mask if isinstance(state, MaskedGRUState) else None
         return state._replace(hidden=keep * h + write * self.dropout(candidate, mask))
 
+    def lanes(self) -> Lanes | str:
+        """Where the recurrent weights are vectors and the update gate is one plain sigmoid."""
+        if not self.diagonal:
+            return "diagonal=False: its recurrent weights are matrices, which mix units"
+        if self.gate.mixes:
+            return self.gate.mixes
+        if self.dropout.probability:
+            return f"dropout={self.dropout.probability}: the kernels do not drop units of the candidate"
+        weights = self.weight_hh.unflatten(0, (3, -1))
+        if self.reset == "after":  # b'_n stands inside the reset product
+            none = torch.zeros_like(weights[0])
+            inner = none if self.bias_hh is None else self.biases(2)[1]
+            weights = torch.cat((weights, inner.unsqueeze(0)))
+        return Lanes(_STEPS[self.reset], ("hidden",), self._inputs, weights)
+
+    def _inputs(self, x: Tensor) -> Tensor:
+        """W x and every bias but b'_n."""
+        if self.reset == "before" or self.bias_hh is None or self.bias_ih is None:
+            return self.input_part(x)
+        gating, candidate = self.bias_hh.split((2 * self.hidden_size, self.hidden_size))
+        outer = torch.cat((gating, torch.zeros_like(candidate)))
+        return F.linear(x, self.weight_ih, self.bias_ih + outer)
+
     def library(self) -> Library | str:
         """``torch.nn.GRU``, or the knob that makes it another cell."""
         gate = self.gate
@@ -226,6 +251,23 @@ class GRU(Projected[GRUState | MaskedGRUState], Affine):
 for _letters, _knobs in GRID.items():
     if _letters:
         register(f"{_letters}-gru", **_knobs)(GRU)
+
+
+def _step(reset: str) -> Step:
+    def unit(
+        states: Sequence[Tensor], inputs: Sequence[Tensor], weights: Sequence[Tensor], _: object
+    ) -> tuple[Tensor]:
+        (h,), (u_r, u_z, u_n, *inner) = states, weights
+        r, z = torch.sigmoid(inputs[0] + u_r * h), inputs[1] + u_z * h
+        n = r * (u_n * h + inner[0]) if reset == "after" else u_n * (r * h)
+        keep, write = logistic(z)
+        return (keep * h + write * torch.tanh(inputs[2] + n),)
+
+    name = f"gru_reset_{reset}"
+    return Step(name, unit, states=1, inputs=3, weights=4 if reset == "after" else 3)
+
+
+_STEPS = {reset: _step(reset) for reset in ("after", "before")}
 
 
 def _declarations(cell: GRU) -> tuple[tuple[Claim, ...], tuple[Claim, ...]]:

@@ -21,6 +21,7 @@ Example:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, final
 
 import torch
@@ -29,6 +30,8 @@ from torch import Generator, Tensor, nn
 from cells.core.claims import Channels, Claim
 from cells.core.projection import Projected
 from cells.core.registry import register
+from cells.fused.lanes import Lanes
+from cells.fused.step import Step
 from cells.parts.affine import Affine
 from cells.parts.identity_readout import identity_readout
 from cells.parts.initializers import library_rnn
@@ -85,11 +88,36 @@ class IndRNN(Projected[IndRNNState], nn.Module):
     def advance(self, projected: Tensor, state: IndRNNState) -> IndRNNState:
         """One update."""
         a = projected + self.affine.state_part(state.hidden)
-        return IndRNNState(torch.relu(a) if self.nonlinearity == "relu" else torch.tanh(a))
+        return IndRNNState(_activated(a, self.nonlinearity))
+
+    def lanes(self) -> Lanes:
+        """Every variant: no unit reads another."""
+        return Lanes(
+            _STEPS[self.nonlinearity],
+            ("hidden",),
+            self.project,
+            self.affine.weight_hh.unsqueeze(0),
+        )
 
     def readout(self, state: IndRNNState) -> Tensor:
         """The hidden state itself."""
         return state.hidden
+
+
+def _activated(a: Tensor, nonlinearity: str) -> Tensor:
+    return torch.relu(a) if nonlinearity == "relu" else torch.tanh(a)
+
+
+def _step(nonlinearity: str) -> Step:
+    def unit(
+        states: Sequence[Tensor], inputs: Sequence[Tensor], weights: Sequence[Tensor], _: object
+    ) -> tuple[Tensor]:
+        return (_activated(inputs[0] + weights[0] * states[0], nonlinearity),)
+
+    return Step(f"indrnn_{nonlinearity}", unit, states=1, inputs=1, weights=1)
+
+
+_STEPS = {nonlinearity: _step(nonlinearity) for nonlinearity in ("relu", "tanh")}
 
 
 def _declarations(nonlinearity: str) -> tuple[tuple[Claim, ...], tuple[Claim, ...]]:

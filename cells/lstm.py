@@ -40,7 +40,7 @@ Example:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, final
 
 import torch
@@ -50,9 +50,11 @@ from cells.core.claims import Channels, Claim
 from cells.core.library import Library, paired
 from cells.core.projection import Projected
 from cells.core.registry import register
+from cells.fused.lanes import Lanes
+from cells.fused.step import Step
 from cells.parts.affine import Affine
 from cells.parts.gate_claims import gate_gradient
-from cells.parts.gates import GRID, Auxiliary, Coefficients, Gate, Primary, RefineBias
+from cells.parts.gates import GRID, Auxiliary, Coefficients, Gate, Primary, RefineBias, logistic
 from cells.parts.identity_readout import identity_readout
 from cells.parts.initializers import library_rnn
 from cells.parts.recurrent_dropout import MaskScope, RecurrentDropout
@@ -191,6 +193,18 @@ class LSTM(Projected[LSTMState | MaskedLSTMState], Affine):
         hidden = torch.sigmoid(a["output"]) * torch.tanh(cell)
         return state._replace(hidden=hidden, cell=cell)
 
+    def lanes(self) -> Lanes | str:
+        """Where the recurrent weights are vectors and the forget gate is one plain sigmoid."""
+        if not self.diagonal:
+            return "diagonal=False: its recurrent weights are matrices, which mix units"
+        if self.gate.mixes:
+            return self.gate.mixes
+        if self.dropout.probability:
+            return f"dropout={self.dropout.probability}: the kernels do not drop units of the candidate"
+        weights = self.weight_hh.unflatten(0, (len(self.names), -1))
+        offset = (self.forget_offset,)
+        return Lanes(_STEPS[self.gate.tied], ("hidden", "cell"), self.input_part, weights, offset)
+
     def library(self) -> Library | str:
         """``torch.nn.LSTM`` with φ added to the forget bias, or the knob that makes it another cell."""
         gate = self.gate
@@ -220,6 +234,29 @@ class LSTM(Projected[LSTMState | MaskedLSTMState], Affine):
 
 for _letters, _knobs in GRID.items():
     register(f"{_letters}-lstm" if _letters else "lstm-tied", tied=True, **_knobs)(LSTM)
+
+
+def _step(*, tied: bool) -> Step:
+    def unit(
+        states: Sequence[Tensor],
+        inputs: Sequence[Tensor],
+        weights: Sequence[Tensor],
+        constants: Sequence[Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        h, c = states
+        *entry, forget, candidate, output = (
+            p + u * h for p, u in zip(inputs, weights, strict=True)
+        )
+        keep, write = logistic(forget + constants[0])
+        cell = keep * c + (write if tied else torch.sigmoid(entry[0])) * torch.tanh(candidate)
+        return torch.sigmoid(output) * torch.tanh(cell), cell
+
+    maps = 3 if tied else 4
+    name = "lstm_tied" if tied else "lstm"
+    return Step(name, unit, states=2, inputs=maps, weights=maps, constants=1)
+
+
+_STEPS = {tied: _step(tied=tied) for tied in (False, True)}
 
 
 def _declarations(cell: LSTM) -> tuple[tuple[Claim, ...], tuple[Claim, ...]]:

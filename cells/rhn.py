@@ -30,7 +30,7 @@ Example:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, final
 
 import torch
@@ -40,6 +40,8 @@ from torch import Generator, Tensor, nn
 from cells.core.claims import Channels, Claim
 from cells.core.projection import Projected
 from cells.core.registry import register
+from cells.fused.lanes import Lanes
+from cells.fused.step import Step
 from cells.parts.affine import Affine
 from cells.parts.gate_claims import plain_sigmoid
 from cells.parts.gates import Coefficients
@@ -77,17 +79,19 @@ class StateAffine(nn.Module):
 
 @register("rhn")
 @register("brhn", couple=True)
+@register("brhn-diag", couple=True, diagonal=True)
 @final
 class RHN(Projected[RHNState], nn.Module):
     """The recurrent highway network.
 
     ``depth``: highway layers per step; ``couple``: the transform gate is one minus the carry gate,
-    which bounds the state; ``n_b``: stored biases per affine map (the published counts have 2);
+    which bounds the state; ``diagonal``: recurrent weights are vectors, so that units do not mix (a
+    single layer); ``n_b``: stored biases per affine map (the published counts have 2);
     ``init_scale``: every parameter U(±init_scale); ``transform_bias``: start the transform gates'
     biases at this number instead (the coupled cell stores the carry gate, so its bias starts at
     the negative). Raises ``ValueError`` for a size below 1, another ``n_b``, an ``init_scale`` that
-    is not positive, or a ``transform_bias`` without biases. Source: GATO appendices C.2, G; Zilly
-    et al.
+    is not positive, a ``transform_bias`` without biases, or ``diagonal`` with more than one layer. Source:
+    GATO appendices C.2, G; Zilly et al.
     """
 
     channels = Channels(recurrent=("hidden",))
@@ -99,6 +103,7 @@ class RHN(Projected[RHNState], nn.Module):
         *,
         depth: int = 1,
         couple: bool = False,
+        diagonal: bool = False,
         n_b: Literal[0, 1, 2] = 2,
         init_scale: float = 0.1,
         transform_bias: float | None = None,
@@ -106,6 +111,11 @@ class RHN(Projected[RHNState], nn.Module):
     ) -> None:
         super().__init__()
         positive(input_size=input_size, hidden_size=hidden_size, depth=depth)
+        if diagonal and depth > 1:
+            raise ValueError(
+                f"diagonal: expected depth=1, got {depth}; the further layers have matrices, so use "
+                "depth=1 or diagonal=False"
+            )
         if not (math.isfinite(init_scale) and init_scale > 0):
             raise ValueError(
                 f"init_scale: expected a positive finite number, got {init_scale!r}; "
@@ -120,9 +130,9 @@ class RHN(Projected[RHNState], nn.Module):
             raise ValueError(f"transform_bias: expected a finite number, got {transform_bias!r}")
         self.input_size = input_size
         self.hidden_size = hidden_size
-        self.depth, self.couple = depth, couple
+        self.depth, self.couple, self.diagonal = depth, couple, diagonal
         blocks = 2 if couple else 3
-        self.first = Affine(input_size, hidden_size, blocks, n_b=n_b)
+        self.first = Affine(input_size, hidden_size, blocks, n_b=n_b, diagonal=diagonal)
         self.deeper = nn.ModuleList(StateAffine(hidden_size, blocks, n_b) for _ in range(depth - 1))
         self.reset_parameters(init_scale, transform_bias, generator)
         self.claims, self.denies = _declarations(self, init_scale)
@@ -197,17 +207,47 @@ class RHN(Projected[RHNState], nn.Module):
         return RHNState(h)
 
     def _gating(self, maps: tuple[Tensor, ...]) -> Coefficients:
-        # σ(−a) where coupled, since 1 − σ(a) loses the small transforms to rounding
-        carry, transform = (maps[0], -maps[0]) if self.couple else maps[:2]
-        return Coefficients(torch.sigmoid(carry), torch.sigmoid(transform))
+        return _gating(maps, couple=self.couple)
 
     def _mix(self, maps: tuple[Tensor, ...], s: Tensor) -> Tensor:
-        carry, transform = self._gating(maps)
-        return carry * s + transform * torch.tanh(maps[-1])
+        return _mixed(maps, s, couple=self.couple)
+
+    def lanes(self) -> Lanes | str:
+        """Where the recurrent weights are vectors."""
+        if not self.diagonal:
+            return "diagonal=False: its recurrent weights are matrices, which mix units"
+        weights = self.first.weight_hh.unflatten(0, (self.first.blocks, -1))
+        return Lanes(_STEPS[self.couple], ("hidden",), self.project, weights)
 
     def readout(self, state: RHNState) -> Tensor:
         """The hidden state itself."""
         return state.hidden
+
+
+def _gating(maps: Sequence[Tensor], *, couple: bool) -> Coefficients:
+    # σ(−a) where coupled, since 1 − σ(a) loses the small transforms to rounding
+    carry, transform = (maps[0], -maps[0]) if couple else maps[:2]
+    return Coefficients(torch.sigmoid(carry), torch.sigmoid(transform))
+
+
+def _mixed(maps: Sequence[Tensor], s: Tensor, *, couple: bool) -> Tensor:
+    carry, transform = _gating(maps, couple=couple)
+    return carry * s + transform * torch.tanh(maps[-1])
+
+
+def _step(*, couple: bool) -> Step:
+    def unit(
+        states: Sequence[Tensor], inputs: Sequence[Tensor], weights: Sequence[Tensor], _: object
+    ) -> tuple[Tensor]:
+        (h,) = states
+        maps = [p + u * h for p, u in zip(inputs, weights, strict=True)]
+        return (_mixed(maps, h, couple=couple),)
+
+    maps = 2 if couple else 3
+    return Step("brhn" if couple else "rhn", unit, states=1, inputs=maps, weights=maps)
+
+
+_STEPS = {couple: _step(couple=couple) for couple in (False, True)}
 
 
 def _declarations(cell: RHN, init_scale: float) -> tuple[tuple[Claim, ...], tuple[Claim, ...]]:

@@ -7,25 +7,32 @@ from typing import Any, Literal, NamedTuple
 from torch import Tensor, nn
 
 from cells.core import library
-from cells.core.library import InLibrary, Library
+from cells.core.library import Library
 from cells.core.unroll import check_inputs, unroll
+from cells.fused import lanes
+from cells.fused.lanes import Lanes
+from cells.fused.operators import announce
 
-Backend = Literal["auto", "reference", "library"]
-BACKENDS: tuple[Backend, ...] = ("auto", "reference", "library")
+Backend = Literal["auto", "reference", "library", "fused"]
+BACKENDS: tuple[Backend, ...] = ("auto", "reference", "library", "fused")
 
 
 class Choice(NamedTuple):
-    """``name``: "reference" (the readable step, unrolled) or "library" (torch's kernels); ``reason``: why."""
+    """What runs a layer, and why.
+
+    ``name``: "reference" (the readable step, unrolled), "library" (torch's kernels) or "fused" (kernels
+    generated from the step of a cell whose units do not mix).
+    """
 
     name: str
     reason: str
 
 
 class _Plan(NamedTuple):
-    """A choice, and the cell in the library's terms where that was chosen."""
+    """A choice, and the cell in the kernels' terms where some were chosen."""
 
     choice: Choice
-    form: Library | None
+    form: Library | Lanes | None
 
 
 def backends(model: Any, xs: Tensor | None = None) -> tuple[Choice, ...]:
@@ -49,30 +56,59 @@ def check_backend(requested: str) -> None:
 def run(cell: Any, xs: Tensor, state: Any, requested: str) -> tuple[Tensor, Any]:
     """:func:`cells.unroll` by the backend that ``requested`` and the tensors at hand decide.
 
-    Raises ``ValueError`` where ``requested`` is "library" and it cannot run the cell, and as ``unroll``.
+    Raises ``ValueError`` where ``requested`` is "library" or "fused" and it cannot run the cell, and as
+    ``unroll``.
     """
     check_inputs(cell, xs)
     if state is None:
         state = cell.initial_state(*xs.shape[1:-1])
     form = _plan(cell, xs, state, requested).form
-    return unroll(cell, xs, state) if form is None else library.run(form, xs, state)
+    if isinstance(form, Library):
+        return library.run(form, xs, state)
+    if isinstance(form, Lanes):
+        return lanes.run(cell, form, xs, state)
+    return unroll(cell, xs, state)
 
 
 def _plan(cell: Any, xs: Tensor | None, state: Any, requested: str) -> _Plan:
     if requested == "reference":
         return _Plan(Choice("reference", "asked for"), None)
-    form: Library | str = f"{type(cell).__name__} is no cell of torch"
-    if isinstance(cell, InLibrary):
-        form = cell.library()
-    if isinstance(form, Library) and xs is not None:
-        if state is None:
-            state = cell.initial_state(*xs.shape[1:-1])
-        form = library.misfit(form, xs, state) or form
-    if isinstance(form, Library):
-        return _Plan(Choice("library", f"this variant is torch's {form.kind}"), form)
-    if requested == "library":
+    if xs is not None and state is None:
+        state = cell.initial_state(*xs.shape[1:-1])
+    reasons = []
+    if requested in ("auto", "library"):
+        form = _in_library(cell, xs, state)
+        if isinstance(form, Library):
+            return _Plan(Choice("library", f"this variant is torch's {form.kind}"), form)
+        reasons.append(form)
+    if requested in ("auto", "fused"):
+        own = _in_lanes(cell, xs, state)
+        if isinstance(own, Lanes):
+            reason = f"its units do not mix: kernel {own.step.name}"
+            return _Plan(Choice("fused", reason), own)
+        reasons.append(own)
+    if requested != "auto":
         raise ValueError(
-            f"backend='library' expects a cell and inputs that torch's kernels can run: {form}; "
+            f"backend={requested!r} expects a cell and inputs that its kernels can run: {reasons[0]}; "
             "use backend='auto' or 'reference'"
         )
-    return _Plan(Choice("reference", form), None)
+    return _Plan(Choice("reference", "; ".join(reasons)), None)
+
+
+def _in_library(cell: Any, xs: Tensor | None, state: Any) -> Library | str:
+    if not hasattr(cell, "library"):  # not isinstance: a protocol's check is slow
+        return f"{type(cell).__name__} is no cell of torch"
+    form: Library | str = cell.library()
+    if isinstance(form, Library) and xs is not None:
+        return library.misfit(form, xs, state) or form
+    return form
+
+
+def _in_lanes(cell: Any, xs: Tensor | None, state: Any) -> Lanes | str:
+    if not hasattr(cell, "lanes"):
+        return f"{type(cell).__name__} declares no elementwise step"
+    form: Lanes | str = cell.lanes()
+    if not isinstance(form, Lanes):
+        return form
+    announce(form.step)
+    return form if xs is None else lanes.misfit(form, xs, state) or form

@@ -53,10 +53,14 @@ class Affine(nn.Module):
 
     def input_part(self, x: Tensor) -> Tensor:
         """W x + b: the part that does not depend on the state, ``(*batch, rows)``."""
-        bias: Tensor | None = self.bias_ih
-        if bias is not None and self.bias_hh is not None:
-            bias = bias + self.bias_hh
-        return F.linear(x, self.weight_ih, bias)
+        return F.linear(x, self.weight_ih, self.bias())
+
+    def bias(self) -> Tensor | None:
+        """b: the sum of the stored biases, ``(rows,)``, or None where there are none."""
+        if self.bias_ih is None or self.bias_hh is None:
+            stored: Tensor | None = self.bias_ih
+            return stored
+        return self.bias_ih + self.bias_hh
 
     def state_part(self, h: Tensor, first: int = 0, last: int | None = None) -> Tensor:
         """U h of the blocks from ``first`` up to, not including, ``last``: ``(*batch, their rows)``."""

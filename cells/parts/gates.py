@@ -169,6 +169,16 @@ class Gate(nn.Module):
         return self.primary == "cumax" and (self.tied or self.auxiliary == "master")
 
     @property
+    def mixes(self) -> str:
+        """Why it is more than one plain sigmoid of each unit's own, or nothing."""
+        if self.primary == "cumax" or self.auxiliary != "none":
+            return (
+                f"primary={self.primary!r}, auxiliary={self.auxiliary!r}: kernels are generated for one "
+                "plain sigmoid"
+            )
+        return ""
+
+    @property
     def ends_open(self) -> bool:
         """Whether the last chunk keeps exactly 1 and yet is written: then it sums without limit."""
         return self.primary == "cumax" and not self.ends_dead

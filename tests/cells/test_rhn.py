@@ -38,6 +38,26 @@ def oracle_step(cell: RHN, x: np.ndarray, h: np.ndarray) -> np.ndarray:
     return s
 
 
+@pytest.mark.parametrize("couple", [False, True])
+def test_a_diagonal_cell_is_the_cell_with_diagonal_matrices(couple):
+    """Vectors as recurrent weights are matrices with nothing beside their diagonals."""
+    g = torch.Generator().manual_seed(0)
+    vectors = RHN(2, 3, couple=couple, diagonal=True, generator=g).double()
+    matrices = RHN(2, 3, couple=couple).double()
+    stored = vectors.state_dict()
+    blocks = stored["first.weight_hh"].unflatten(0, (-1, 3))
+    stored["first.weight_hh"] = torch.cat([torch.diag(block) for block in blocks])
+    matrices.load_state_dict(stored)
+    xs = torch.randn(4, 5, 2, generator=g, dtype=torch.float64)
+    torch.testing.assert_close(unroll(vectors, xs), unroll(matrices, xs))
+
+
+def test_a_diagonal_cell_has_one_layer():
+    """The further layers of a deep cell are matrices."""
+    with pytest.raises(ValueError, match="diagonal: expected depth=1, got 2; the further layers"):
+        RHN(2, 3, diagonal=True, depth=2)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     sizes=st.tuples(st.integers(1, 4), st.integers(1, 5)),

@@ -51,6 +51,7 @@ THEORY = {
         "r and z are free: h′ = h + 1 where all saturate", state=(None, "linear"), decoder=(None, "linear")
     ),
     "brhn": CONVEX,
+    "brhn-diag": CONVEX,
     "eurnn": Theory(
         "U is unitary: an input in phase with it adds up at every step",
         state=("linear", "linear"), decoder=("linear", "linear"),

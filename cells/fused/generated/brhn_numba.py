@@ -1,0 +1,159 @@
+"""Generated from the step 'brhn'; do not edit: `python -m cells.fused` writes it anew."""
+
+# with numba_math and numba_tiles as of 134380159b39
+import math
+
+import numpy as np
+from numba import njit
+
+from cells.fused.numba_math import FAST, exp, sigmoid, sign, softlog, tanh
+from cells.fused.numba_tiles import add, copy
+
+LANES = 64
+NUMBERS = (0.0, 1.0,)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def forward_tile(tile, numbers, width):
+    """One step of ``width`` units, in place."""
+    k0 = numbers[0]
+    k1 = numbers[1]
+    for j in range(width):
+        s0 = tile[j]
+        p0 = tile[64 + j]
+        p1 = tile[128 + j]
+        w0 = tile[192 + j]
+        w1 = tile[256 + j]
+        v0 = w0 * s0
+        v1 = p0 + v0
+        v2 = w1 * s0
+        v3 = p1 + v2
+        v4 = -v1
+        v5 = sigmoid(v1)
+        v6 = sigmoid(v4)
+        v7 = v5 * s0
+        v8 = tanh(v3)
+        v9 = v6 * v8
+        v10 = v7 + v9
+        tile[j] = v10
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def backward_tile(tile, numbers, width):
+    """Gradients of one step, in place of inputs and of the state's gradients; the weights' are added up."""
+    k0 = numbers[0]
+    k1 = numbers[1]
+    for j in range(width):
+        s0 = tile[j]
+        p0 = tile[64 + j]
+        p1 = tile[128 + j]
+        w0 = tile[192 + j]
+        w1 = tile[256 + j]
+        g0 = tile[448 + j]
+        v0 = w0 * s0
+        v1 = p0 + v0
+        v2 = w1 * s0
+        v3 = p1 + v2
+        v4 = -v1
+        v5 = sigmoid(v1)
+        v6 = sigmoid(v4)
+        v7 = tanh(v3)
+        v8 = g0 * v6
+        v9 = g0 * v7
+        v10 = v7 * v7
+        v11 = k1 - v10
+        v12 = v8 * v11
+        v13 = g0 * v5
+        v14 = g0 * s0
+        v15 = k1 - v6
+        v16 = v6 * v15
+        v17 = v9 * v16
+        v18 = k1 - v5
+        v19 = v5 * v18
+        v20 = v14 * v19
+        v21 = -v17
+        v22 = v20 + v21
+        v23 = v12 * w1
+        v24 = v12 * s0
+        v25 = v13 + v23
+        v26 = v22 * w0
+        v27 = v22 * s0
+        v28 = v25 + v26
+        tile[448 + j] = v28
+        tile[64 + j] = v22
+        tile[128 + j] = v12
+        tile[320 + j] += v27
+        tile[384 + j] += v24
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def forward(projected, weights, numbers, initial0, out0, first, last):
+    """Rows ``first`` to ``last`` of replicates times batch, all steps."""
+    replicates, steps, batch, units = out0.shape
+    tiles = (units + LANES - 1) // LANES
+    scratch = np.zeros((tiles, 5 * LANES), projected.dtype)
+    for row in range(first, last):
+        r, b = row // batch, row % batch
+        projected_r = r if projected.shape[0] > 1 else 0
+        weights_r = r if weights.shape[0] > 1 else 0
+        initial0_r = r if initial0.shape[0] > 1 else 0
+        for k in range(tiles):
+            tile, begin = scratch[k], k * LANES
+            width = min(LANES, units - begin)
+            copy(tile, 192, weights[weights_r, 0], begin, width)
+            copy(tile, 256, weights[weights_r, 1], begin, width)
+            copy(tile, 0, initial0[initial0_r, b], begin, width)
+        for t in range(steps):
+            given = projected[projected_r, t, b]
+            for k in range(tiles):
+                tile, begin = scratch[k], k * LANES
+                width = min(LANES, units - begin)
+                copy(tile, 64, given, 0 * units + begin, width)
+                copy(tile, 128, given, 1 * units + begin, width)
+                forward_tile(tile, numbers, width)
+                copy(out0[r, t, b], begin, tile, 0, width)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def backward(projected, weights, numbers, initial0, out0, gradient0, to_projected, to_weights, to_initial0, first, last):
+    """The gradients of those rows; a gradient of size 0 stands for zeros."""
+    replicates, steps, batch, inputs = to_projected.shape
+    units = inputs // 2
+    tiles = (units + LANES - 1) // LANES
+    scratch = np.zeros((tiles, 8 * LANES), projected.dtype)
+    for row in range(first, last):
+        r, b = row // batch, row % batch
+        projected_r = r if projected.shape[0] > 1 else 0
+        weights_r = r if weights.shape[0] > 1 else 0
+        initial0_r = r if initial0.shape[0] > 1 else 0
+        out0_r = r if out0.shape[0] > 1 else 0
+        gradient0_r = r if gradient0.shape[0] > 1 else 0
+        for k in range(tiles):
+            tile, begin = scratch[k], k * LANES
+            width = min(LANES, units - begin)
+            copy(tile, 192, weights[weights_r, 0], begin, width)
+            copy(tile, 256, weights[weights_r, 1], begin, width)
+            tile[320 :] = 0
+        for back in range(steps):
+            t = steps - 1 - back
+            given = projected[projected_r, t, b]
+            for k in range(tiles):
+                tile, begin = scratch[k], k * LANES
+                width = min(LANES, units - begin)
+                copy(tile, 64, given, 0 * units + begin, width)
+                copy(tile, 128, given, 1 * units + begin, width)
+                if t > 0:
+                    copy(tile, 0, out0[out0_r, t - 1, b], begin, width)
+                else:
+                    copy(tile, 0, initial0[initial0_r, b], begin, width)
+                if gradient0.size:
+                    add(tile, 448, gradient0[gradient0_r, t, b], begin, width)
+                backward_tile(tile, numbers, width)
+                copy(to_projected[r, t, b], 0 * units + begin, tile, 64, width)
+                copy(to_projected[r, t, b], 1 * units + begin, tile, 128, width)
+        for k in range(tiles):
+            tile, begin = scratch[k], k * LANES
+            width = min(LANES, units - begin)
+            copy(to_weights[r, b, 0], begin, tile, 320, width)
+            copy(to_weights[r, b, 1], begin, tile, 384, width)
+            copy(to_initial0[r, b], begin, tile, 448, width)

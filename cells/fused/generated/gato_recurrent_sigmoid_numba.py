@@ -1,0 +1,152 @@
+"""Generated from the step 'gato_recurrent_sigmoid'; do not edit: `python -m cells.fused` writes it anew."""
+
+# with numba_math and numba_tiles as of 134380159b39
+import math
+
+import numpy as np
+from numba import njit
+
+from cells.fused.numba_math import FAST, exp, sigmoid, sign, softlog, tanh
+from cells.fused.numba_tiles import add, copy
+
+LANES = 64
+NUMBERS = (0.0, 1.0,)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def forward_tile(tile, numbers, width):
+    """One step of ``width`` units, in place."""
+    c0 = numbers[0]
+    k0 = numbers[1]
+    k1 = numbers[2]
+    for j in range(width):
+        s0 = tile[j]
+        p0 = tile[64 + j]
+        p1 = tile[128 + j]
+        w0 = tile[192 + j]
+        w1 = tile[256 + j]
+        v0 = w0 * s0
+        v1 = p0 + v0
+        v2 = w1 * s0
+        v3 = p1 + v2
+        v4 = sigmoid(v1)
+        v5 = c0 * v4
+        v6 = v5 * s0
+        v7 = tanh(v3)
+        v8 = v6 + v7
+        tile[j] = v8
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def backward_tile(tile, numbers, width):
+    """Gradients of one step, in place of inputs and of the state's gradients; the weights' are added up."""
+    c0 = numbers[0]
+    k0 = numbers[1]
+    k1 = numbers[2]
+    for j in range(width):
+        s0 = tile[j]
+        p0 = tile[64 + j]
+        p1 = tile[128 + j]
+        w0 = tile[192 + j]
+        w1 = tile[256 + j]
+        g0 = tile[448 + j]
+        v0 = w0 * s0
+        v1 = p0 + v0
+        v2 = w1 * s0
+        v3 = p1 + v2
+        v4 = sigmoid(v1)
+        v5 = c0 * v4
+        v6 = tanh(v3)
+        v7 = v6 * v6
+        v8 = k1 - v7
+        v9 = g0 * v8
+        v10 = g0 * v5
+        v11 = g0 * s0
+        v12 = v11 * c0
+        v13 = k1 - v4
+        v14 = v4 * v13
+        v15 = v12 * v14
+        v16 = v9 * w1
+        v17 = v9 * s0
+        v18 = v10 + v16
+        v19 = v15 * w0
+        v20 = v15 * s0
+        v21 = v18 + v19
+        tile[448 + j] = v21
+        tile[64 + j] = v15
+        tile[128 + j] = v9
+        tile[320 + j] += v20
+        tile[384 + j] += v17
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def forward(projected, weights, numbers, initial0, out0, first, last):
+    """Rows ``first`` to ``last`` of replicates times batch, all steps."""
+    replicates, steps, batch, units = out0.shape
+    tiles = (units + LANES - 1) // LANES
+    scratch = np.zeros((tiles, 5 * LANES), projected.dtype)
+    for row in range(first, last):
+        r, b = row // batch, row % batch
+        projected_r = r if projected.shape[0] > 1 else 0
+        weights_r = r if weights.shape[0] > 1 else 0
+        initial0_r = r if initial0.shape[0] > 1 else 0
+        for k in range(tiles):
+            tile, begin = scratch[k], k * LANES
+            width = min(LANES, units - begin)
+            copy(tile, 192, weights[weights_r, 0], begin, width)
+            copy(tile, 256, weights[weights_r, 1], begin, width)
+            copy(tile, 0, initial0[initial0_r, b], begin, width)
+        for t in range(steps):
+            given = projected[projected_r, t, b]
+            for k in range(tiles):
+                tile, begin = scratch[k], k * LANES
+                width = min(LANES, units - begin)
+                copy(tile, 64, given, 0 * units + begin, width)
+                copy(tile, 128, given, 1 * units + begin, width)
+                forward_tile(tile, numbers, width)
+                copy(out0[r, t, b], begin, tile, 0, width)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def backward(projected, weights, numbers, initial0, out0, gradient0, to_projected, to_weights, to_initial0, first, last):
+    """The gradients of those rows; a gradient of size 0 stands for zeros."""
+    replicates, steps, batch, inputs = to_projected.shape
+    units = inputs // 2
+    tiles = (units + LANES - 1) // LANES
+    scratch = np.zeros((tiles, 8 * LANES), projected.dtype)
+    for row in range(first, last):
+        r, b = row // batch, row % batch
+        projected_r = r if projected.shape[0] > 1 else 0
+        weights_r = r if weights.shape[0] > 1 else 0
+        initial0_r = r if initial0.shape[0] > 1 else 0
+        out0_r = r if out0.shape[0] > 1 else 0
+        gradient0_r = r if gradient0.shape[0] > 1 else 0
+        for k in range(tiles):
+            tile, begin = scratch[k], k * LANES
+            width = min(LANES, units - begin)
+            copy(tile, 192, weights[weights_r, 0], begin, width)
+            copy(tile, 256, weights[weights_r, 1], begin, width)
+            tile[320 :] = 0
+        for back in range(steps):
+            t = steps - 1 - back
+            given = projected[projected_r, t, b]
+            for k in range(tiles):
+                tile, begin = scratch[k], k * LANES
+                width = min(LANES, units - begin)
+                copy(tile, 64, given, 0 * units + begin, width)
+                copy(tile, 128, given, 1 * units + begin, width)
+                if t > 0:
+                    copy(tile, 0, out0[out0_r, t - 1, b], begin, width)
+                else:
+                    copy(tile, 0, initial0[initial0_r, b], begin, width)
+                if gradient0.size:
+                    add(tile, 448, gradient0[gradient0_r, t, b], begin, width)
+                backward_tile(tile, numbers, width)
+                copy(to_projected[r, t, b], 0 * units + begin, tile, 64, width)
+                copy(to_projected[r, t, b], 1 * units + begin, tile, 128, width)
+        for k in range(tiles):
+            tile, begin = scratch[k], k * LANES
+            width = min(LANES, units - begin)
+            copy(to_weights[r, b, 0], begin, tile, 320, width)
+            copy(to_weights[r, b, 1], begin, tile, 384, width)
+            copy(to_initial0[r, b], begin, tile, 448, width)

@@ -1,0 +1,195 @@
+"""Generated from the step 'gru_reset_after'; do not edit: `python -m cells.fused` writes it anew."""
+
+# with numba_math and numba_tiles as of 134380159b39
+import math
+
+import numpy as np
+from numba import njit
+
+from cells.fused.numba_math import FAST, exp, sigmoid, sign, softlog, tanh
+from cells.fused.numba_tiles import add, copy
+
+LANES = 64
+NUMBERS = (0.0, 1.0,)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def forward_tile(tile, numbers, width):
+    """One step of ``width`` units, in place."""
+    k0 = numbers[0]
+    k1 = numbers[1]
+    for j in range(width):
+        s0 = tile[j]
+        p0 = tile[64 + j]
+        p1 = tile[128 + j]
+        p2 = tile[192 + j]
+        w0 = tile[256 + j]
+        w1 = tile[320 + j]
+        w2 = tile[384 + j]
+        w3 = tile[448 + j]
+        v0 = w0 * s0
+        v1 = p0 + v0
+        v2 = sigmoid(v1)
+        v3 = w1 * s0
+        v4 = p1 + v3
+        v5 = w2 * s0
+        v6 = v5 + w3
+        v7 = v2 * v6
+        v8 = sigmoid(v4)
+        v9 = -v4
+        v10 = sigmoid(v9)
+        v11 = v8 * s0
+        v12 = p2 + v7
+        v13 = tanh(v12)
+        v14 = v10 * v13
+        v15 = v11 + v14
+        tile[j] = v15
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def backward_tile(tile, numbers, width):
+    """Gradients of one step, in place of inputs and of the state's gradients; the weights' are added up."""
+    k0 = numbers[0]
+    k1 = numbers[1]
+    for j in range(width):
+        s0 = tile[j]
+        p0 = tile[64 + j]
+        p1 = tile[128 + j]
+        p2 = tile[192 + j]
+        w0 = tile[256 + j]
+        w1 = tile[320 + j]
+        w2 = tile[384 + j]
+        w3 = tile[448 + j]
+        g0 = tile[768 + j]
+        v0 = w0 * s0
+        v1 = p0 + v0
+        v2 = sigmoid(v1)
+        v3 = w1 * s0
+        v4 = p1 + v3
+        v5 = w2 * s0
+        v6 = v5 + w3
+        v7 = v2 * v6
+        v8 = sigmoid(v4)
+        v9 = -v4
+        v10 = sigmoid(v9)
+        v11 = p2 + v7
+        v12 = tanh(v11)
+        v13 = g0 * v10
+        v14 = g0 * v12
+        v15 = v12 * v12
+        v16 = k1 - v15
+        v17 = v13 * v16
+        v18 = g0 * v8
+        v19 = g0 * s0
+        v20 = k1 - v10
+        v21 = v10 * v20
+        v22 = v14 * v21
+        v23 = -v22
+        v24 = k1 - v8
+        v25 = v8 * v24
+        v26 = v19 * v25
+        v27 = v23 + v26
+        v28 = v17 * v2
+        v29 = v17 * v6
+        v30 = v28 * w2
+        v31 = v28 * s0
+        v32 = v18 + v30
+        v33 = v27 * w1
+        v34 = v27 * s0
+        v35 = v32 + v33
+        v36 = k1 - v2
+        v37 = v2 * v36
+        v38 = v29 * v37
+        v39 = v38 * w0
+        v40 = v38 * s0
+        v41 = v35 + v39
+        tile[768 + j] = v41
+        tile[64 + j] = v38
+        tile[128 + j] = v27
+        tile[192 + j] = v17
+        tile[512 + j] += v40
+        tile[576 + j] += v34
+        tile[640 + j] += v31
+        tile[704 + j] += v28
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def forward(projected, weights, numbers, initial0, out0, first, last):
+    """Rows ``first`` to ``last`` of replicates times batch, all steps."""
+    replicates, steps, batch, units = out0.shape
+    tiles = (units + LANES - 1) // LANES
+    scratch = np.zeros((tiles, 8 * LANES), projected.dtype)
+    for row in range(first, last):
+        r, b = row // batch, row % batch
+        projected_r = r if projected.shape[0] > 1 else 0
+        weights_r = r if weights.shape[0] > 1 else 0
+        initial0_r = r if initial0.shape[0] > 1 else 0
+        for k in range(tiles):
+            tile, begin = scratch[k], k * LANES
+            width = min(LANES, units - begin)
+            copy(tile, 256, weights[weights_r, 0], begin, width)
+            copy(tile, 320, weights[weights_r, 1], begin, width)
+            copy(tile, 384, weights[weights_r, 2], begin, width)
+            copy(tile, 448, weights[weights_r, 3], begin, width)
+            copy(tile, 0, initial0[initial0_r, b], begin, width)
+        for t in range(steps):
+            given = projected[projected_r, t, b]
+            for k in range(tiles):
+                tile, begin = scratch[k], k * LANES
+                width = min(LANES, units - begin)
+                copy(tile, 64, given, 0 * units + begin, width)
+                copy(tile, 128, given, 1 * units + begin, width)
+                copy(tile, 192, given, 2 * units + begin, width)
+                forward_tile(tile, numbers, width)
+                copy(out0[r, t, b], begin, tile, 0, width)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def backward(projected, weights, numbers, initial0, out0, gradient0, to_projected, to_weights, to_initial0, first, last):
+    """The gradients of those rows; a gradient of size 0 stands for zeros."""
+    replicates, steps, batch, inputs = to_projected.shape
+    units = inputs // 3
+    tiles = (units + LANES - 1) // LANES
+    scratch = np.zeros((tiles, 13 * LANES), projected.dtype)
+    for row in range(first, last):
+        r, b = row // batch, row % batch
+        projected_r = r if projected.shape[0] > 1 else 0
+        weights_r = r if weights.shape[0] > 1 else 0
+        initial0_r = r if initial0.shape[0] > 1 else 0
+        out0_r = r if out0.shape[0] > 1 else 0
+        gradient0_r = r if gradient0.shape[0] > 1 else 0
+        for k in range(tiles):
+            tile, begin = scratch[k], k * LANES
+            width = min(LANES, units - begin)
+            copy(tile, 256, weights[weights_r, 0], begin, width)
+            copy(tile, 320, weights[weights_r, 1], begin, width)
+            copy(tile, 384, weights[weights_r, 2], begin, width)
+            copy(tile, 448, weights[weights_r, 3], begin, width)
+            tile[512 :] = 0
+        for back in range(steps):
+            t = steps - 1 - back
+            given = projected[projected_r, t, b]
+            for k in range(tiles):
+                tile, begin = scratch[k], k * LANES
+                width = min(LANES, units - begin)
+                copy(tile, 64, given, 0 * units + begin, width)
+                copy(tile, 128, given, 1 * units + begin, width)
+                copy(tile, 192, given, 2 * units + begin, width)
+                if t > 0:
+                    copy(tile, 0, out0[out0_r, t - 1, b], begin, width)
+                else:
+                    copy(tile, 0, initial0[initial0_r, b], begin, width)
+                if gradient0.size:
+                    add(tile, 768, gradient0[gradient0_r, t, b], begin, width)
+                backward_tile(tile, numbers, width)
+                copy(to_projected[r, t, b], 0 * units + begin, tile, 64, width)
+                copy(to_projected[r, t, b], 1 * units + begin, tile, 128, width)
+                copy(to_projected[r, t, b], 2 * units + begin, tile, 192, width)
+        for k in range(tiles):
+            tile, begin = scratch[k], k * LANES
+            width = min(LANES, units - begin)
+            copy(to_weights[r, b, 0], begin, tile, 512, width)
+            copy(to_weights[r, b, 1], begin, tile, 576, width)
+            copy(to_weights[r, b, 2], begin, tile, 640, width)
+            copy(to_weights[r, b, 3], begin, tile, 704, width)
+            copy(to_initial0[r, b], begin, tile, 768, width)

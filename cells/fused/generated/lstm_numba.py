@@ -1,0 +1,229 @@
+"""Generated from the step 'lstm'; do not edit: `python -m cells.fused` writes it anew."""
+
+# with numba_math and numba_tiles as of 134380159b39
+import math
+
+import numpy as np
+from numba import njit
+
+from cells.fused.numba_math import FAST, exp, sigmoid, sign, softlog, tanh
+from cells.fused.numba_tiles import add, copy
+
+LANES = 64
+NUMBERS = (0.0, 1.0,)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def forward_tile(tile, numbers, width):
+    """One step of ``width`` units, in place."""
+    c0 = numbers[0]
+    k0 = numbers[1]
+    k1 = numbers[2]
+    for j in range(width):
+        s0 = tile[j]
+        s1 = tile[64 + j]
+        p0 = tile[128 + j]
+        p1 = tile[192 + j]
+        p2 = tile[256 + j]
+        p3 = tile[320 + j]
+        w0 = tile[384 + j]
+        w1 = tile[448 + j]
+        w2 = tile[512 + j]
+        w3 = tile[576 + j]
+        v0 = w0 * s0
+        v1 = p0 + v0
+        v2 = w1 * s0
+        v3 = p1 + v2
+        v4 = w2 * s0
+        v5 = p2 + v4
+        v6 = w3 * s0
+        v7 = p3 + v6
+        v8 = v3 + c0
+        v9 = sigmoid(v8)
+        v10 = v9 * s1
+        v11 = sigmoid(v1)
+        v12 = tanh(v5)
+        v13 = v11 * v12
+        v14 = v10 + v13
+        v15 = sigmoid(v7)
+        v16 = tanh(v14)
+        v17 = v15 * v16
+        tile[j] = v17
+        tile[64 + j] = v14
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def backward_tile(tile, numbers, width):
+    """Gradients of one step, in place of inputs and of the state's gradients; the weights' are added up."""
+    c0 = numbers[0]
+    k0 = numbers[1]
+    k1 = numbers[2]
+    for j in range(width):
+        s0 = tile[j]
+        s1 = tile[64 + j]
+        p0 = tile[128 + j]
+        p1 = tile[192 + j]
+        p2 = tile[256 + j]
+        p3 = tile[320 + j]
+        w0 = tile[384 + j]
+        w1 = tile[448 + j]
+        w2 = tile[512 + j]
+        w3 = tile[576 + j]
+        g0 = tile[896 + j]
+        g1 = tile[960 + j]
+        v0 = w0 * s0
+        v1 = p0 + v0
+        v2 = w1 * s0
+        v3 = p1 + v2
+        v4 = w2 * s0
+        v5 = p2 + v4
+        v6 = w3 * s0
+        v7 = p3 + v6
+        v8 = v3 + c0
+        v9 = sigmoid(v8)
+        v10 = v9 * s1
+        v11 = sigmoid(v1)
+        v12 = tanh(v5)
+        v13 = v11 * v12
+        v14 = v10 + v13
+        v15 = sigmoid(v7)
+        v16 = tanh(v14)
+        v17 = g0 * v15
+        v18 = g0 * v16
+        v19 = v16 * v16
+        v20 = k1 - v19
+        v21 = v17 * v20
+        v22 = g1 + v21
+        v23 = k1 - v15
+        v24 = v15 * v23
+        v25 = v18 * v24
+        v26 = v22 * v11
+        v27 = v22 * v12
+        v28 = v12 * v12
+        v29 = k1 - v28
+        v30 = v26 * v29
+        v31 = k1 - v11
+        v32 = v11 * v31
+        v33 = v27 * v32
+        v34 = v22 * v9
+        v35 = v22 * s1
+        v36 = k1 - v9
+        v37 = v9 * v36
+        v38 = v35 * v37
+        v39 = v25 * w3
+        v40 = v25 * s0
+        v41 = v30 * w2
+        v42 = v30 * s0
+        v43 = v39 + v41
+        v44 = v38 * w1
+        v45 = v38 * s0
+        v46 = v43 + v44
+        v47 = v33 * w0
+        v48 = v33 * s0
+        v49 = v46 + v47
+        tile[896 + j] = v49
+        tile[960 + j] = v34
+        tile[128 + j] = v33
+        tile[192 + j] = v38
+        tile[256 + j] = v30
+        tile[320 + j] = v25
+        tile[640 + j] += v48
+        tile[704 + j] += v45
+        tile[768 + j] += v42
+        tile[832 + j] += v40
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def forward(projected, weights, numbers, initial0, initial1, out0, out1, first, last):
+    """Rows ``first`` to ``last`` of replicates times batch, all steps."""
+    replicates, steps, batch, units = out0.shape
+    tiles = (units + LANES - 1) // LANES
+    scratch = np.zeros((tiles, 10 * LANES), projected.dtype)
+    for row in range(first, last):
+        r, b = row // batch, row % batch
+        projected_r = r if projected.shape[0] > 1 else 0
+        weights_r = r if weights.shape[0] > 1 else 0
+        initial0_r = r if initial0.shape[0] > 1 else 0
+        initial1_r = r if initial1.shape[0] > 1 else 0
+        for k in range(tiles):
+            tile, begin = scratch[k], k * LANES
+            width = min(LANES, units - begin)
+            copy(tile, 384, weights[weights_r, 0], begin, width)
+            copy(tile, 448, weights[weights_r, 1], begin, width)
+            copy(tile, 512, weights[weights_r, 2], begin, width)
+            copy(tile, 576, weights[weights_r, 3], begin, width)
+            copy(tile, 0, initial0[initial0_r, b], begin, width)
+            copy(tile, 64, initial1[initial1_r, b], begin, width)
+        for t in range(steps):
+            given = projected[projected_r, t, b]
+            for k in range(tiles):
+                tile, begin = scratch[k], k * LANES
+                width = min(LANES, units - begin)
+                copy(tile, 128, given, 0 * units + begin, width)
+                copy(tile, 192, given, 1 * units + begin, width)
+                copy(tile, 256, given, 2 * units + begin, width)
+                copy(tile, 320, given, 3 * units + begin, width)
+                forward_tile(tile, numbers, width)
+                copy(out0[r, t, b], begin, tile, 0, width)
+                copy(out1[r, t, b], begin, tile, 64, width)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def backward(projected, weights, numbers, initial0, initial1, out0, out1, gradient0, gradient1, to_projected, to_weights, to_initial0, to_initial1, first, last):
+    """The gradients of those rows; a gradient of size 0 stands for zeros."""
+    replicates, steps, batch, inputs = to_projected.shape
+    units = inputs // 4
+    tiles = (units + LANES - 1) // LANES
+    scratch = np.zeros((tiles, 16 * LANES), projected.dtype)
+    for row in range(first, last):
+        r, b = row // batch, row % batch
+        projected_r = r if projected.shape[0] > 1 else 0
+        weights_r = r if weights.shape[0] > 1 else 0
+        initial0_r = r if initial0.shape[0] > 1 else 0
+        initial1_r = r if initial1.shape[0] > 1 else 0
+        out0_r = r if out0.shape[0] > 1 else 0
+        out1_r = r if out1.shape[0] > 1 else 0
+        gradient0_r = r if gradient0.shape[0] > 1 else 0
+        gradient1_r = r if gradient1.shape[0] > 1 else 0
+        for k in range(tiles):
+            tile, begin = scratch[k], k * LANES
+            width = min(LANES, units - begin)
+            copy(tile, 384, weights[weights_r, 0], begin, width)
+            copy(tile, 448, weights[weights_r, 1], begin, width)
+            copy(tile, 512, weights[weights_r, 2], begin, width)
+            copy(tile, 576, weights[weights_r, 3], begin, width)
+            tile[640 :] = 0
+        for back in range(steps):
+            t = steps - 1 - back
+            given = projected[projected_r, t, b]
+            for k in range(tiles):
+                tile, begin = scratch[k], k * LANES
+                width = min(LANES, units - begin)
+                copy(tile, 128, given, 0 * units + begin, width)
+                copy(tile, 192, given, 1 * units + begin, width)
+                copy(tile, 256, given, 2 * units + begin, width)
+                copy(tile, 320, given, 3 * units + begin, width)
+                if t > 0:
+                    copy(tile, 0, out0[out0_r, t - 1, b], begin, width)
+                    copy(tile, 64, out1[out1_r, t - 1, b], begin, width)
+                else:
+                    copy(tile, 0, initial0[initial0_r, b], begin, width)
+                    copy(tile, 64, initial1[initial1_r, b], begin, width)
+                if gradient0.size:
+                    add(tile, 896, gradient0[gradient0_r, t, b], begin, width)
+                if gradient1.size:
+                    add(tile, 960, gradient1[gradient1_r, t, b], begin, width)
+                backward_tile(tile, numbers, width)
+                copy(to_projected[r, t, b], 0 * units + begin, tile, 128, width)
+                copy(to_projected[r, t, b], 1 * units + begin, tile, 192, width)
+                copy(to_projected[r, t, b], 2 * units + begin, tile, 256, width)
+                copy(to_projected[r, t, b], 3 * units + begin, tile, 320, width)
+        for k in range(tiles):
+            tile, begin = scratch[k], k * LANES
+            width = min(LANES, units - begin)
+            copy(to_weights[r, b, 0], begin, tile, 640, width)
+            copy(to_weights[r, b, 1], begin, tile, 704, width)
+            copy(to_weights[r, b, 2], begin, tile, 768, width)
+            copy(to_weights[r, b, 3], begin, tile, 832, width)
+            copy(to_initial0[r, b], begin, tile, 896, width)
+            copy(to_initial1[r, b], begin, tile, 960, width)

@@ -1,0 +1,96 @@
+"""Cells whose units do not mix: their form for the kernels, and running it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from cells.fused import numba_kernels, recurrence, triton_kernels
+from cells.fused.step import Step
+
+DTYPES = (torch.float32, torch.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    r"""A cell in the kernels' terms.
+
+    ``step``: what one unit does; ``fields``: the state's fields that it advances, in its order, each
+    (\*batch, J); ``project``: xs (…, input_size) to what the units read, (…, K·J), input by input;
+    ``weights`` (w, J): the units' own; ``constants``: the step's, in its order. ``tail``: for a field that
+    feeds back into nothing and is not the kernel's: its name, and the function of (xs, the states before
+    every step, its initial value) that gives it for all steps.
+    """
+
+    step: Step
+    fields: tuple[str, ...]
+    project: Callable[[Tensor], Tensor]
+    weights: Tensor
+    constants: tuple[float, ...] = ()
+    tail: tuple[str, Callable[[Tensor, tuple[Tensor, ...], Tensor], Tensor]] | None = None
+
+
+@runtime_checkable
+class Diagonal(Protocol):
+    """A cell some of whose variants have units that do not mix."""
+
+    def lanes(self) -> Lanes | str:
+        """The cell in the kernels' terms, or why this variant has no such form."""
+        ...
+
+
+def misfit(form: Lanes, xs: Tensor, state: Any) -> str | None:
+    """Why the kernels cannot run ``form`` on these tensors here and now, or None."""
+    tensors = (xs, form.weights, *state)
+    places = {(tensor.device.type, tensor.dtype) for tensor in tensors}
+    device, dtype = next(iter(places))
+    if len(places) > 1 or dtype not in DTYPES or device not in ("cpu", "cuda"):
+        found = ", ".join(sorted(f"{one} on {where}" for where, one in places))
+        return f"the kernels take float32 or float64, one dtype on one device: got {found}"
+    missing = triton_kernels.missing() if device == "cuda" else numba_kernels.missing()
+    if missing is not None:
+        return missing
+    if torch.is_autocast_enabled(device):
+        return "autocast is on, which casts inside a step where the kernels cast around it"
+    if any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors):
+        return "the kernels have no forward-mode derivative"
+    if xs.numel() == 0 or math.prod(xs.shape[1:-1]) == 0:
+        return "the sequence or the batch is empty"
+    return None
+
+
+def run(cell: Any, form: Lanes, xs: Tensor, state: Any) -> tuple[Tensor, Any]:
+    """Outputs (T, \\*batch, readout_size) and the last state, from ``xs`` and ``state`` that fit ``form``."""
+    steps, batch = xs.shape[0], xs.shape[1:-1]
+    examples = math.prod(batch)
+    old = {
+        name: value.expand(*batch, value.shape[-1])
+        for name, value in zip(state._fields, state, strict=True)
+    }
+    projected = form.project(xs)
+    initial = [old[name].reshape(examples, -1) for name in form.fields]
+    after = recurrence.run(
+        form.step,
+        projected.reshape(steps, examples, projected.shape[-1]),
+        form.weights,
+        form.constants,
+        initial,
+    )
+    states = {
+        name: one.reshape(steps, *batch, one.shape[-1])
+        for name, one in zip(form.fields, after, strict=True)
+    }
+    if form.tail is not None:
+        name, tail = form.tail
+        before = tuple(torch.cat((old[one].unsqueeze(0), states[one][:-1])) for one in form.fields)
+        states[name] = tail(xs, before, old[name])
+    every = type(state)(**states)
+    outputs: Tensor = cell.readout(every)
+    last = type(state)(**{name: one[-1] for name, one in states.items()})
+    return outputs, last

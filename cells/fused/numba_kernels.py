@@ -1,0 +1,108 @@
+"""Kernels on the CPU: compiled by Numba at the first call, and from its cache on disk afterwards."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cells.fused.shapes import check
+from cells.fused.step import Step
+from cells.fused.store import load
+
+_WORTH_A_THREAD = 2**18
+"""Unit steps below which a second thread costs more than it saves."""
+
+
+_INSTALLED = importlib.util.find_spec("numba") is not None
+
+
+def missing() -> str | None:
+    """Why there are no kernels on this CPU, or None."""
+    if _INSTALLED:
+        return None
+    return "numba is not installed; `pip install 'desiderata[fused]'` brings it"
+
+
+def forward(
+    step: Step,
+    projected: Tensor,
+    weights: Tensor,
+    constants: Sequence[float],
+    initial: Sequence[Tensor],
+) -> list[Tensor]:
+    """The states after every step, each (R, T, B, J); see :mod:`cells.fused.operators` for the shapes."""
+    replicates = check(step, projected, weights, constants, initial)
+    kernel = _module(step)
+    _, steps, batch, _ = projected.shape
+    units = initial[0].shape[-1]
+    out = [projected.new_empty(replicates, steps, batch, units) for _ in initial]
+    arrays = _arrays(projected, weights, _numbers(kernel, constants, projected), *initial, *out)
+    _over_rows(kernel.forward, arrays, replicates * batch, steps * units)
+    return out
+
+
+def backward(
+    step: Step,
+    projected: Tensor,
+    weights: Tensor,
+    constants: Sequence[float],
+    initial: Sequence[Tensor],
+    states: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+) -> list[Tensor]:
+    """The gradients of projected, weights and every initial state, each with all R replicates."""
+    replicates = check(step, projected, weights, constants, initial, states, gradients)
+    kernel = _module(step)
+    _, steps, batch, inputs = projected.shape
+    units = initial[0].shape[-1]
+    to_projected = projected.new_empty(replicates, steps, batch, inputs)
+    to_weights = projected.new_empty(replicates, batch, step.weights, units)
+    to_initial = [projected.new_empty(replicates, batch, units) for _ in initial]
+    arrays = _arrays(
+        projected,
+        weights,
+        _numbers(kernel, constants, projected),
+        *initial,
+        *states,
+        *gradients,
+        to_projected,
+        to_weights,
+        *to_initial,
+    )
+    _over_rows(kernel.backward, arrays, replicates * batch, steps * units)
+    # every row has sums of its own, added up in one order: equal runs have equal bits
+    return [to_projected, to_weights.sum(1), *to_initial]
+
+
+def _module(step: Step) -> Any:
+    from cells.fused.numba_printer import numba_source
+
+    return load(step, "numba", numba_source)
+
+
+def _numbers(kernel: Any, constants: Sequence[float], like: Tensor) -> Tensor:
+    return torch.tensor([*constants, *kernel.NUMBERS], dtype=like.dtype)
+
+
+def _arrays(*tensors: Tensor) -> list[np.ndarray[Any, Any]]:
+    return [tensor.detach().contiguous().numpy() for tensor in tensors]
+
+
+def _over_rows(
+    kernel: Callable[..., None], arrays: Sequence[np.ndarray[Any, Any]], rows: int, each: int
+) -> None:
+    threads = min(torch.get_num_threads(), rows, max(1, rows * each // _WORTH_A_THREAD))
+    if threads <= 1:
+        kernel(*arrays, 0, rows)
+        return
+    bounds = [rows * k // threads for k in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:  # the kernel lets go of the interpreter's lock
+        running = [pool.submit(kernel, *arrays, bounds[k], bounds[k + 1]) for k in range(threads)]
+        for one in running:
+            one.result()

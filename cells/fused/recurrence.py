@@ -1,0 +1,168 @@
+"""The recurrence as a differentiable function of torch, under its transforms as well.
+
+Why a ``torch.autograd.Function`` over an operator and not the operator alone: an operator's registered
+gradient raises under ``torch.func.jacrev``; a function with ``setup_context`` and a rule for ``vmap``
+composes with all of them, and the operator beneath it with ``torch.compile``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cells.fused.operators import announce, recurrence, recurrence_backward
+from cells.fused.step import Step
+
+
+def run(
+    step: Step,
+    projected: Tensor,
+    weights: Tensor,
+    constants: Sequence[float],
+    initial: Sequence[Tensor],
+) -> tuple[Tensor, ...]:
+    """The states after every step, each (T, B, J).
+
+    ``projected`` (T, B, K·J), ``weights`` (w, J), every ``initial`` (B, J). Differentiable once, in
+    reverse mode.
+    """
+    states: tuple[Tensor, ...] = _Recurrence.apply(  # type: ignore[no-untyped-call]
+        announce(step),
+        tuple(constants),
+        projected.unsqueeze(0),
+        weights.unsqueeze(0),
+        *(one.unsqueeze(0) for one in initial),
+    )
+    return tuple(one.squeeze(0) for one in states)
+
+
+class _Recurrence(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        step: str,
+        constants: tuple[float, ...],
+        projected: Tensor,
+        weights: Tensor,
+        *initial: Tensor,
+    ) -> tuple[Tensor, ...]:
+        return tuple(recurrence(step, projected, weights, constants, initial))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.step, ctx.constants, *tensors = inputs
+        ctx.save_for_backward(*tensors, *output)
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
+        if all(one is None for one in gradients):
+            return (None, None, None, None, *(None for _ in gradients))
+        tensors = ctx.saved_tensors
+        given = [tensors[0].new_empty(1, 0, 0, 0) if one is None else one for one in gradients]
+        if (
+            torch.compiler.is_compiling()
+        ):  # which follows one function of this kind, not a second in it
+            found = _gradients(ctx.step, ctx.constants, (*tensors, *given))
+        else:
+            found = _RecurrenceBackward.apply(  # type: ignore[no-untyped-call]
+                ctx.step, ctx.constants, *tensors, *given
+            )
+        read = tensors[: 2 + len(gradients)]
+        return (
+            None,
+            None,
+            *(
+                one.sum(0, keepdim=True) if one.shape[0] > of.shape[0] else one
+                for one, of in zip(found, read, strict=True)
+            ),
+        )
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[Any, ...],
+        step: str,
+        constants: tuple[float, ...],
+        *tensors: Tensor,
+    ) -> Any:
+        folded, replicates = _fold(info.batch_size, in_dims[2:], tensors)
+        out = _Recurrence.apply(step, constants, *folded)  # type: ignore[no-untyped-call]
+        return _unfold(out, info.batch_size, replicates)
+
+
+class _RecurrenceBackward(torch.autograd.Function):
+    @staticmethod
+    def forward(step: str, constants: tuple[float, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
+        return _gradients(step, constants, tensors)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:  # noqa: ARG004 - the signature
+        raise RuntimeError(
+            "the fused kernels have a first derivative only, got a request for a second; use "
+            "backend='reference'"
+        )
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[Any, ...],
+        step: str,
+        constants: tuple[float, ...],
+        *tensors: Tensor,
+    ) -> Any:
+        folded, replicates = _fold(info.batch_size, in_dims[2:], tensors)
+        out = _RecurrenceBackward.apply(step, constants, *folded)  # type: ignore[no-untyped-call]
+        return _unfold(out, info.batch_size, replicates)
+
+
+def _gradients(
+    step: str, constants: tuple[float, ...], tensors: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    """Of projected, weights and initial states; ``tensors``: those, the states and their gradients."""
+    projected, weights, *rest = tensors
+    states = len(rest) // 3
+    initial, after, gradients = rest[:states], rest[states:-states], rest[-states:]
+    return tuple(
+        recurrence_backward(step, projected, weights, constants, initial, after, gradients)
+    )
+
+
+def _fold(
+    size: int, dims: Sequence[int | None], tensors: Sequence[Tensor]
+) -> tuple[list[Tensor], int]:
+    """The mapped axis folded into the replicates; what has one replicate and is not mapped stays so."""
+    moved = [
+        tensor if dim is None else tensor.movedim(dim, 0)
+        for tensor, dim in zip(tensors, dims, strict=True)
+    ]
+    replicates = max(
+        tensor.shape[0 if dim is None else 1] for tensor, dim in zip(moved, dims, strict=True)
+    )
+    folded = []
+    for tensor, dim in zip(moved, dims, strict=True):
+        if dim is None and tensor.shape[0] == 1:
+            folded.append(tensor)
+        else:
+            whole = tensor.unsqueeze(0) if dim is None else tensor
+            whole = whole.expand(size, replicates, *whole.shape[2:])
+            folded.append(whole.reshape(size * replicates, *whole.shape[2:]))
+    return folded, replicates
+
+
+def _unfold(out: Sequence[Tensor], size: int, replicates: int) -> Any:
+    whole = tuple(
+        (
+            one
+            if one.shape[0] > 1 or size * replicates == 1
+            else one.expand(size * replicates, *one.shape[1:])
+        ).unflatten(0, (size, replicates))
+        for one in out
+    )
+    return whole, tuple(0 for _ in whole)

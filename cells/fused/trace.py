@@ -1,0 +1,94 @@
+"""From a step to two programs: the step itself, and its vector-Jacobian product, both traced by torch."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, fx
+from torch._decomp import core_aten_decompositions, get_decompositions
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from cells.fused.program import Program, lower
+from cells.fused.step import Step
+
+_aten: Any = torch.ops.aten
+
+
+class Programs(NamedTuple):
+    """A step and its vector-Jacobian product.
+
+    ``forward``: (states, inputs, weights, constants) to new states; ``backward``: those and the gradients
+    of the new states to the gradients of states, inputs and weights.
+    """
+
+    forward: Program
+    backward: Program
+
+
+def trace(step: Step) -> Programs:
+    """The programs of ``step``.
+
+    Raises ``ValueError`` where the step does something that is not elementwise or that no kernel can do,
+    or where it returns another number of states than it reads.
+    """
+    names = [
+        *(f"s{k}" for k in range(step.states)),
+        *(f"p{k}" for k in range(step.inputs)),
+        *(f"w{k}" for k in range(step.weights)),
+    ]
+    constants = [f"c{k}" for k in range(step.constants)]
+    gradients = [f"g{k}" for k in range(step.states)]
+    generator = torch.Generator().manual_seed(0)
+    # any values will do, since an elementwise step may not branch on them
+    lanes = [torch.rand(4, dtype=torch.float64, generator=generator) + 0.3 for _ in names]
+    scalars = [torch.tensor(0.5 + 0.1 * k, dtype=torch.float64) for k in range(step.constants)]
+    seeds = [torch.ones(4, dtype=torch.float64) for _ in gradients]
+
+    def forward(*arguments: Tensor) -> tuple[Tensor, ...]:
+        states, rest = arguments[: step.states], arguments[step.states :]
+        inputs, rest = rest[: step.inputs], rest[step.inputs :]
+        new = tuple(step.function(states, inputs, rest[: step.weights], rest[step.weights :]))
+        if len(new) != step.states or any(one.shape != states[0].shape for one in new):
+            shapes = [tuple(one.shape) for one in new]
+            raise ValueError(
+                f"step {step.name}: expected {step.states} new states of shape {tuple(states[0].shape)}, "
+                f"got {shapes}; return one tensor per state, elementwise in all that it reads"
+            )
+        return new
+
+    def backward(*arguments: Tensor) -> tuple[Tensor, ...]:
+        read = arguments[: len(names)]
+        fixed, cotangents = (
+            arguments[len(names) : len(names) + len(scalars)],
+            arguments[len(names) + len(scalars) :],
+        )
+        pullback: Any = torch.func.vjp(lambda *a: forward(*a, *fixed), *read)[1]
+        return tuple(pullback(tuple(cotangents)))
+
+    return Programs(
+        lower(_graph(forward, *lanes, *scalars), [*names, *constants], step.name),
+        lower(
+            _graph(backward, *lanes, *scalars, *seeds), [*names, *constants, *gradients], step.name
+        ),
+    )
+
+
+def _graph(function: Any, *arguments: Tensor) -> fx.Graph:
+    graph: fx.Graph = make_fx(function, decomposition_table=_decompositions())(*arguments).graph
+    return graph
+
+
+def _decompositions() -> dict[Any, Any]:
+    table: dict[Any, Any] = dict(core_aten_decompositions())
+    wanted = (
+        "softplus softplus_backward sigmoid_backward tanh_backward rsub silu silu_backward".split()
+    )
+    table |= get_decompositions([getattr(_aten, name) for name in wanted])
+    table[_aten.logaddexp.default] = _logaddexp
+    return table
+
+
+def _logaddexp(a: Tensor, b: Tensor) -> Tensor:
+    """Without the library's branches for infinities: where both are infinite the same way it is NaN."""
+    return torch.maximum(a, b) + torch.log1p(torch.exp(-torch.abs(a - b)))
