@@ -36,6 +36,13 @@ def pytest_addoption(parser):
         help="slow an implementation on purpose (fused=1.3, or copy/fused=1.3), to see it caught",
     )
     group.addoption(
+        "--stored",
+        type=Path,
+        default=baseline.FOLDER,
+        metavar="FOLDER",
+        help="where stored runs are read and written (default: those that are committed)",
+    )
+    group.addoption(
         "--on",
         choices=("cpu", "cuda"),
         default="cuda" if torch.cuda.is_available() else "cpu",
@@ -45,16 +52,18 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     """Read the key, the stored run and the options once."""
-    try:
-        slow = slowing.parse(config.getoption("--slow", default=[]))
-    except ValueError as error:
-        raise pytest.UsageError(str(error)) from error
-    update = config.getoption("--update-baseline", default=False)
-    if update and slow:
-        raise pytest.UsageError("--update-baseline stores what is; expected no --slow beside it")
     CLOCK.cuda = config.getoption("--on", default="cpu") == "cuda"
     environment = Environment.here(cuda=CLOCK.cuda)
-    stored, why = baseline.find(environment)
+    update = config.getoption("--update-baseline", default=False)
+    try:
+        slow = slowing.parse(config.getoption("--slow", default=[]))
+        stored, why = baseline.find(
+            environment, config.getoption("--stored", default=baseline.FOLDER)
+        )
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+    if update and slow:
+        raise pytest.UsageError("--update-baseline stores what is; expected no --slow beside it")
     config.stash[RUN] = SpeedRun(environment, stored, why, slow, update)
 
 
@@ -81,8 +90,8 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
     terminalreporter.ensure_newline()
     show(run, terminalreporter.write_line)
     if run.update and exitstatus == 0:
-        terminalreporter.write_line(
-            f"stored {baseline.write(run.environment, run.results.values())}"
-        )
+        folder = config.getoption("--stored")
+        path = baseline.write(run.environment, run.results.values(), folder)
+        terminalreporter.write_line(f"stored {path}")
     elif run.update:
         terminalreporter.write_line("not stored: a test failed")

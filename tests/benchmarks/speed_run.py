@@ -55,7 +55,7 @@ class SpeedRun:
 
         ``name``: workload and implementation; ``budget``: seconds of rounds, of which there are ``fewest``
         at least; ``warm``: whether ``work`` has run before; ``figures``: what else to store, or a function
-        of the ratio and the seconds of one call that says so. A run that stores takes twice the rounds.
+        of the ratio and the seconds of one call that says so. A run that stores has twice the budget.
         Raises ``AssertionError`` where it has become slower.
         """
         candidate = slowing.slowed(work, slowing.factor_of(*name, self.slow), CLOCK)
@@ -65,7 +65,7 @@ class SpeedRun:
             candidate()  # compiled, and in the caches
         theirs, mine = rounds_of(other, candidate, clock=CLOCK)
         more = 2 if self.update and gated else 1
-        rounds = rounds_within(budget * more, fewest * more, theirs, mine)
+        rounds = rounds_within(budget * more, fewest, theirs, mine)
         before: list[float] = []
 
         def reference_first() -> None:

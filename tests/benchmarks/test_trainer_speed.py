@@ -14,7 +14,7 @@ from studies.training.trainer import Trainer
 
 LENGTH, BATCH = 100, 64
 STEPS = 50  # a run ends with an evaluation and a test, which are no part of a step
-TOGETHER = 10  # steps of sixteen replicates are long enough
+TOGETHER = 5  # steps of sixteen replicates are long enough
 
 
 def trained(cell, hidden_size, seeds, steps, *, knobs=None, length=LENGTH):
@@ -67,7 +67,7 @@ def test_overhead_of_the_harness(benchmark, speed, hidden_size):
     speed.measure(
         benchmark, ("trainer", f"lstm-{hidden_size}"), ours,
         ("a loop written by hand", bare(hidden_size, stored)),
-        shape=f"{STEPS} steps of adding, T {LENGTH}, B {BATCH}, H {hidden_size}", fewest=3,
+        shape=f"{STEPS} steps of adding, T {LENGTH}, B {BATCH}, H {hidden_size}", fewest=2,
         figures=lambda ratio, _: {"ours_over_bare": 1 / ratio},
     )  # fmt: skip
 
