@@ -45,6 +45,7 @@ from torch import Generator, Tensor, nn
 from cells.core.claims import Channels, Claim
 from cells.core.deferral import Deferred
 from cells.core.registry import register
+from cells.fused import unit_networks
 from cells.fused.lanes import Lanes
 from cells.fused.step import Step
 from cells.parts.affine import Affine
@@ -231,6 +232,28 @@ class GATO(Deferred[GATOState], nn.Module):
 
     def _memory(self, xs: Tensor, before: tuple[Tensor, ...], held: Tensor) -> Tensor:
         """The memory after every step, from x and r before it: s feeds back into nothing."""
+        networks = self.increment
+        if (
+            isinstance(networks, UnitNetworks)
+            and self.memory_size
+            and self.s_mode != "zero"
+            and unit_networks.available(xs)
+        ):
+            batch, examples = held.shape[:-1], held[..., 0].numel()
+            s = unit_networks.run(
+                xs.reshape(len(xs), examples, -1),
+                self._partner(before[0]).reshape(len(xs), examples, -1),
+                unit_networks.pack(
+                    networks.weight_ih,
+                    networks.weight_hh,
+                    networks.bias_ih,
+                    networks.weight_out,
+                    networks.bias_out,
+                ),
+                held.reshape(examples, -1),
+                accumulate=self.s_mode == "residual",
+            )
+            return self._wrapped(s.unflatten(1, batch) if batch else s.squeeze(1))
         entries = self.entry(GATOInputs(xs, xs), before[0])
         if self.s_mode != "residual":
             return self._wrapped(entries)

@@ -42,8 +42,8 @@ def forward(
     _, steps, batch, _ = projected.shape
     units = initial[0].shape[-1]
     out = [projected.new_empty(replicates, steps, batch, units) for _ in initial]
-    arrays = _arrays(projected, weights, _numbers(kernel, constants, projected), *initial, *out)
-    _over_rows(kernel.forward, arrays, replicates * batch, steps * units)
+    given = arrays(projected, weights, _numbers(kernel, constants, projected), *initial, *out)
+    over_rows(kernel.forward, given, replicates * batch, steps * units)
     return out
 
 
@@ -64,7 +64,7 @@ def backward(
     to_projected = projected.new_empty(replicates, steps, batch, inputs)
     to_weights = projected.new_empty(replicates, batch, step.weights, units)
     to_initial = [projected.new_empty(replicates, batch, units) for _ in initial]
-    arrays = _arrays(
+    given = arrays(
         projected,
         weights,
         _numbers(kernel, constants, projected),
@@ -75,7 +75,7 @@ def backward(
         to_weights,
         *to_initial,
     )
-    _over_rows(kernel.backward, arrays, replicates * batch, steps * units)
+    over_rows(kernel.backward, given, replicates * batch, steps * units)
     # every row has sums of its own, added up in one order: equal runs have equal bits
     return [to_projected, to_weights.sum(1), *to_initial]
 
@@ -90,19 +90,24 @@ def _numbers(kernel: Any, constants: Sequence[float], like: Tensor) -> Tensor:
     return torch.tensor([*constants, *kernel.NUMBERS], dtype=like.dtype)
 
 
-def _arrays(*tensors: Tensor) -> list[np.ndarray[Any, Any]]:
+def arrays(*tensors: Tensor) -> list[np.ndarray[Any, Any]]:
+    """The tensors as a kernel reads and writes them: on the CPU, dense, without a gradient."""
     return [tensor.detach().contiguous().numpy() for tensor in tensors]
 
 
-def _over_rows(
-    kernel: Callable[..., None], arrays: Sequence[np.ndarray[Any, Any]], rows: int, each: int
-) -> None:
+def over_rows(kernel: Callable[..., None], arguments: Sequence[Any], rows: int, each: int) -> None:
+    """Call ``kernel`` for all rows, on torch's threads where there is work for them.
+
+    ``each``: how many unit steps a row takes.
+    """
     threads = min(torch.get_num_threads(), rows, max(1, rows * each // _WORTH_A_THREAD))
     if threads <= 1:
-        kernel(*arrays, 0, rows)
+        kernel(*arguments, 0, rows)
         return
     bounds = [rows * k // threads for k in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:  # the kernel lets go of the interpreter's lock
-        running = [pool.submit(kernel, *arrays, bounds[k], bounds[k + 1]) for k in range(threads)]
+        running = [
+            pool.submit(kernel, *arguments, bounds[k], bounds[k + 1]) for k in range(threads)
+        ]
         for one in running:
             one.result()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cells.fused.operators import announce, recurrence, recurrence_backward
+from cells.fused.replicates import fold, unfold
 from cells.fused.step import Step
 
 
@@ -88,9 +89,9 @@ class _Recurrence(torch.autograd.Function):
         constants: tuple[float, ...],
         *tensors: Tensor,
     ) -> Any:
-        folded, replicates = _fold(info.batch_size, in_dims[2:], tensors)
+        folded, replicates = fold(info.batch_size, in_dims[2:], tensors)
         out = _Recurrence.apply(step, constants, *folded)  # type: ignore[no-untyped-call]
-        return _unfold(out, info.batch_size, replicates)
+        return unfold(out, info.batch_size, replicates)
 
 
 class _RecurrenceBackward(torch.autograd.Function):
@@ -117,9 +118,9 @@ class _RecurrenceBackward(torch.autograd.Function):
         constants: tuple[float, ...],
         *tensors: Tensor,
     ) -> Any:
-        folded, replicates = _fold(info.batch_size, in_dims[2:], tensors)
+        folded, replicates = fold(info.batch_size, in_dims[2:], tensors)
         out = _RecurrenceBackward.apply(step, constants, *folded)  # type: ignore[no-untyped-call]
-        return _unfold(out, info.batch_size, replicates)
+        return unfold(out, info.batch_size, replicates)
 
 
 def _gradients(
@@ -132,37 +133,3 @@ def _gradients(
     return tuple(
         recurrence_backward(step, projected, weights, constants, initial, after, gradients)
     )
-
-
-def _fold(
-    size: int, dims: Sequence[int | None], tensors: Sequence[Tensor]
-) -> tuple[list[Tensor], int]:
-    """The mapped axis folded into the replicates; what has one replicate and is not mapped stays so."""
-    moved = [
-        tensor if dim is None else tensor.movedim(dim, 0)
-        for tensor, dim in zip(tensors, dims, strict=True)
-    ]
-    replicates = max(
-        tensor.shape[0 if dim is None else 1] for tensor, dim in zip(moved, dims, strict=True)
-    )
-    folded = []
-    for tensor, dim in zip(moved, dims, strict=True):
-        if dim is None and tensor.shape[0] == 1:
-            folded.append(tensor)
-        else:
-            whole = tensor.unsqueeze(0) if dim is None else tensor
-            whole = whole.expand(size, replicates, *whole.shape[2:])
-            folded.append(whole.reshape(size * replicates, *whole.shape[2:]))
-    return folded, replicates
-
-
-def _unfold(out: Sequence[Tensor], size: int, replicates: int) -> Any:
-    whole = tuple(
-        (
-            one
-            if one.shape[0] > 1 or size * replicates == 1
-            else one.expand(size * replicates, *one.shape[1:])
-        ).unflatten(0, (size, replicates))
-        for one in out
-    )
-    return whole, tuple(0 for _ in whole)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.func import functional_call, grad, jacrev, vmap
 
 import cells
-from cells.fused import numba_kernels, operators, store
+from cells.fused import numba_kernels, operators, store, unit_networks
 from cells.fused.step import Step
 from cells.fused.trace import trace
 
@@ -282,7 +282,9 @@ def test_a_second_derivative_is_refused_with_the_remedy():
         ),
     ],
 )
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script. is deprecated:DeprecationWarning")  # by torch
+@pytest.mark.filterwarnings(
+    "ignore:.*torch.jit.script. is deprecated:DeprecationWarning"
+)  # by torch
 def test_what_the_kernels_cannot_run_is_refused(why, call):
     """With "fused" an error, with "auto" the reference."""
     cell = make("gato")
@@ -428,3 +430,31 @@ def test_a_folder_that_cannot_be_written_costs_a_compilation(tmp_path, monkeypat
     module = store.load(step, "numba", lambda *_: "NUMBERS = ()\n")
     assert not str(module.__file__).startswith(str(tmp_path))
     assert list(itertools.chain(module.NUMBERS)) == []
+
+
+def test_finite_differences_agree_on_networks_of_units():
+    """Inputs, states, weights and what was held, of the kernel behind two-layer GATO."""
+    torch.manual_seed(0)
+    sizes = [(4, 2, 3), (4, 2, 5), (2 * 6 + 1, 5), (2, 5)]
+    point = [torch.randn(size, dtype=torch.float64, requires_grad=True) for size in sizes]
+    for accumulate in (True, False):
+        assert torch.autograd.gradcheck(
+            lambda *a, accumulate=accumulate: unit_networks.run(*a, accumulate=accumulate), point
+        )
+
+
+@pytest.mark.parametrize(
+    ("said", "place", "size"),
+    [
+        (r"expected \(1 or 1, 4, 2, 3\) in torch.float64, got \(1, 3, 2, 3\)", 0, (1, 3, 2, 3)),
+        (r"expected \(1 or 1, 2, 5\) in torch.float64, got \(1, 3, 5\)", 3, (1, 3, 5)),
+        (r"expected weights of k·\(3 \+ 3\) \+ 1 rows, got 12; use pack", 2, (1, 12, 5)),
+    ],
+)
+def test_networks_of_units_are_not_let_loose_on_other_shapes(said, place, size):
+    """They would write beyond the end of their arrays."""
+    sizes = [(1, 4, 2, 3), (1, 4, 2, 5), (1, 13, 5), (1, 2, 5)]
+    sizes[place] = size
+    tensors = [torch.zeros(one, dtype=torch.float64) for one in sizes]
+    with pytest.raises(ValueError, match=said):
+        unit_networks.networks(*tensors, True)  # noqa: FBT003
