@@ -173,6 +173,10 @@ def test_the_content_hash_is_of_the_numbers():
     job = next(j for j in layout.jobs() if j.cell.key == key[0])
     found[key] = fake_runs.record(job, key[1], attempt=9)
     assert tree(layout, found).attrs["content_hash"] == base
+    used = {"wall_time_s": 9.0, "device_time_s": 9.0, "peak_memory_bytes": 9}
+    other = {**found[key].provenance, **used}
+    found[key] = dataclasses.replace(found[key], provenance=other)
+    assert tree(layout, found).attrs["content_hash"] == base
     found[key] = fake_runs.record(job, key[1], shift=1e-15)
     assert tree(layout, found).attrs["content_hash"] != base
     verdicts = {v.name: {"well-posed": "tested"} for v in layout.variants}
