@@ -26,6 +26,7 @@ PACKAGES = ("cells", "properties", "studies", "ablations")
 # Pages that are computed from the code; each command writes them, and with --check fails if they are stale.
 # A first word that ends in .py is a script, any other a module of ours.
 GENERATORS: tuple[tuple[str, ...], ...] = (
+    ("cells.fused",),
     ("properties", "pages"),
     ("properties", "gates"),
     ("studies", "report"),
@@ -46,7 +47,8 @@ def group(name: str) -> list[str]:
 def install(session: nox.Session, *groups: str) -> None:
     """Install the project, editable, with the groups named."""
     requirements = [requirement for name in groups for requirement in group(name)]
-    session.install("-c", str(CONSTRAINTS), "-e", str(ROOT), *requirements)
+    # with the kernels, which are optional for users
+    session.install("-c", str(CONSTRAINTS), "-e", f"{ROOT}[fused]", *requirements)
 
 
 def split_install(arguments: list[str]) -> tuple[list[str], list[str]]:

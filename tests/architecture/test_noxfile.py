@@ -47,6 +47,7 @@ def test_groups_are_read_from_pyproject():
 
 def test_generators_exist(root):
     """The docs session runs modules of the packages, and scripts that are there."""
-    for words in noxfile.GENERATORS:
-        place = root / words[0]
-        assert place.is_file() if words[0].endswith(".py") else (place / "__main__.py").is_file()
+    for word, *_ in noxfile.GENERATORS:
+        script = word.endswith(".py")
+        place = root / (word if script else f"{word.replace('.', '/')}/__main__.py")
+        assert place.is_file()

@@ -1,0 +1,1 @@
+"""Sources of kernels as `python -m cells.fused` writes them."""
