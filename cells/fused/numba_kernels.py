@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -83,7 +84,20 @@ def backward(
 def _module(step: Step) -> Any:
     from cells.fused.numba_printer import numba_source
 
-    return load(step, "numba", numba_source)
+    return compiled(lambda: load(step, "numba", numba_source))
+
+
+def compiled(module: Callable[[], Any]) -> Any:
+    """The module that ``module`` imports, also where no folder can be found that keeps what is compiled."""
+    try:
+        return module()
+    except RuntimeError as error:  # both the source's folder and the home are read-only
+        if "cannot cache function" not in str(error):
+            raise
+        import numba
+
+        numba.config.CACHE_DIR = tempfile.mkdtemp(prefix="desiderata-numba-")
+        return module()
 
 
 def _numbers(kernel: Any, constants: Sequence[float], like: Tensor) -> Tensor:

@@ -78,5 +78,9 @@ def _imported(path: Path) -> ModuleType:
         raise ImportError(f"{path}: expected a Python module that can be loaded; delete the file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]  # half of a module is worse than none
+        raise
     return module

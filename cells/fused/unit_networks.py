@@ -7,6 +7,7 @@ output weight, and at the end the output's bias; held (R, B, J). A tensor of one
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import torch
@@ -50,9 +51,14 @@ def run(x: Tensor, reads: Tensor, weights: Tensor, held: Tensor, *, accumulate: 
     return out.squeeze(0)
 
 
-def _forward(x: Tensor, reads: Tensor, weights: Tensor, held: Tensor, accumulate: bool) -> Tensor:
-    from cells.fused import numba_unit_networks as kernel
+def _kernel() -> Any:
+    return numba_kernels.compiled(
+        lambda: importlib.import_module("cells.fused.numba_unit_networks")
+    )
 
+
+def _forward(x: Tensor, reads: Tensor, weights: Tensor, held: Tensor, accumulate: bool) -> Tensor:
+    kernel = _kernel()
     replicates = _check(x, reads, weights, held)
     _, steps, batch, units = reads.shape
     out = reads.new_empty(replicates, steps, batch, units)
@@ -71,8 +77,7 @@ def _backward(
     accumulate: bool,
     wanted: bool,
 ) -> list[Tensor]:
-    from cells.fused import numba_unit_networks as kernel
-
+    kernel = _kernel()
     replicates = _check(x, reads, weights, held, gradient)
     _, steps, batch, units = reads.shape
     to_x = x.new_zeros(replicates, *x.shape[1:])

@@ -458,3 +458,22 @@ def test_networks_of_units_are_not_let_loose_on_other_shapes(said, place, size):
     tensors = [torch.zeros(one, dtype=torch.float64) for one in sizes]
     with pytest.raises(ValueError, match=said):
         unit_networks.networks(*tensors, True)  # noqa: FBT003
+
+
+def test_where_nothing_can_be_cached_kernels_are_compiled_all_the_same(monkeypatch):
+    """The second attempt has a temporary folder; any other error is passed on."""
+    import numba
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    folders = []
+
+    def module():
+        folders.append(numba.config.CACHE_DIR)
+        if not numba.config.CACHE_DIR:
+            raise RuntimeError("cannot cache function 'forward': no locator available")
+        return "compiled"
+
+    assert numba_kernels.compiled(module) == "compiled"
+    assert folders[0] != folders[1]
+    with pytest.raises(RuntimeError, match="another error"):
+        numba_kernels.compiled(lambda: (_ for _ in ()).throw(RuntimeError("another error")))
