@@ -96,7 +96,8 @@ def compiled(module: Callable[[], Any]) -> Any:
             raise
         import numba
 
-        numba.config.CACHE_DIR = tempfile.mkdtemp(prefix="desiderata-numba-")
+        config: Any = numba.config
+        config.CACHE_DIR = tempfile.mkdtemp(prefix="desiderata-numba-")
         return module()
 
 
