@@ -30,8 +30,9 @@ GENERATORS: tuple[tuple[str, ...], ...] = (
     ("properties", "pages"),
     ("properties", "gates"),
     ("studies", "report"),
-    ("ablations", "report", "studies/results/ablations/gato-memory.nc", "--out", "docs/ablations",
-     "--stem", "gato-memory", "--style", "gato"),
+    *(("ablations", "report", str(study.relative_to(ROOT)), "--out", "docs/ablations",
+       "--stem", study.stem, "--style", "gato" if study.stem.startswith("gato") else "quartiles")
+      for study in sorted(ROOT.glob("studies/results/ablations/*.nc"))),
     ("tests/benchmarks/speed_page.py",),
 )  # fmt: skip
 
