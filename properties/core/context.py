@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from properties.core.diagonal_engine import diagonal
 from properties.core.engine import SingleEngine, fast_engine
 from properties.core.profile import Profile
 from properties.core.sampling import Regime, Sampler
@@ -38,7 +39,8 @@ class Bench:
         self.layout = self.real.probe.layout
         self.initial = self.layout.ravel(self.real.probe.like).detach()
         trial = self.draws_at("all-weights", 6, 5, context.seed, context)
-        self.engine, self.obstacle = fast_engine(cell, trial)
+        engine, self.obstacle = fast_engine(cell, trial)
+        self.engine, self.mixing = diagonal(engine, trial)
 
     def draws_at(
         self, scope: str, count: int, horizon: int, seed: int, context: Context, **kw: Any

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -12,10 +12,12 @@ from properties.core.desideratum import Finding, Property
 from properties.core.engine import Engine
 from properties.core.proof import Proof
 from properties.core.sampling import Regime
-from properties.core.search import Margins, search
+from properties.core.search import Margins, Outcome, search
 from properties.core.verdict import Status
+from properties.core.wide import Narrow, Wide, widen
 from properties.core.witness import Draws, Witness
 
+KEY = "identity-block"
 STATE_SCALES = (0.0, 0.3, 1.0, 10.0, 100.0)
 # no round numbers: a memory that is kept in steps of 0.1 passes shifts by 0.1 on exactly
 _SIZES = (1.0, 2.0**10, 2.0**-10)  # of cotangents
@@ -169,13 +171,13 @@ def judge(context: Context, scope: str) -> Finding:
     )
     standard = context.subject.standard_size
 
-    def make(regime: Regime) -> Draws:
-        draws = context.draws(regime, scope, state_scales=STATE_SCALES)
+    def make(regime: Regime, count: int | None = None) -> Draws:
+        draws = context.draws(regime, scope, count, state_scales=STATE_SCALES)
         return with_cotangents(draws, regime.seed)
 
     for _ in range(len(sizes) + 24):
         outcome = search(
-            context, "identity-block", scope,
+            context, KEY, scope,
             lambda bench, engine, draws: margins(context, bench, engine, draws),
             longest=gap, explicit=explicit,
             make=make,
@@ -193,12 +195,22 @@ def judge(context: Context, scope: str) -> Finding:
         context.narrow(size, left if left != block.units else ())
     block = block_of(context, standard)
     bench = context.bench(standard)
-    evidence = {
+    wide = Wide(Outcome())
+    if outcome.witness is None and block.units:
+        narrow = Narrow(block_of, lambda bench, engine, d: margins(context, bench, engine, d), make)
+        wide = widen(context, KEY, scope, explicit, narrow)
+        outcome.witness = wide.outcome.witness
+        outcome.passed += wide.outcome.passed
+        outcome.discarded += wide.outcome.discarded
+        outcome.unconfirmed += wide.outcome.unconfirmed
+    evidence: dict[str, Any] = {
         "block": block.origin,
         "units": [bench.layout.label(i) for i in block.units],
         "of": bench.layout.size,
         "at_size": list(standard),
         "form": _form(context, bench, block, scope),
+        **({"draws_as_units": wide.outcome.passed} if wide.outcome.passed else {}),
+        **({"not_as_units": wide.objection} if wide.objection else {}),
     }
     quantifiers = {
         "parameters": scope,
@@ -330,7 +342,7 @@ def reproduce(context: Context, witness: Witness) -> list[str]:
 
 
 PROPERTY = Property(
-    key="identity-block",
+    key=KEY,
     title="identity block",
     statement=(
         "There is a set S of state scalars with ∂s_T/∂s_t = I on S, exactly, for every gap T − t, "
