@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # the suite's modules lie beside
 import baseline
 import slowing
 from clock import CLOCK
-from environment import Environment
+from environment import LEAST_SHARE, Environment, processor_share
 from result_table import show
 from speed_run import SpeedRun
 
@@ -64,7 +64,19 @@ def pytest_configure(config):
         raise pytest.UsageError(str(error)) from error
     if update and slow:
         raise pytest.UsageError("--update-baseline stores what is; expected no --slow beside it")
+    if update and config.getoption("--stored") == baseline.FOLDER and not CLOCK.cuda:
+        _refuse_a_busy_machine()
     config.stash[RUN] = SpeedRun(environment, stored, why, slow, update)
+
+
+def _refuse_a_busy_machine():
+    """What is stored has to be what others may be held to: where processes take turns, caches are cold."""
+    share = processor_share()
+    if share < LEAST_SHARE:
+        raise pytest.UsageError(
+            f"--update-baseline: expected a quiet machine, but this process gets {share:.0%} of a processor; "
+            "wait for its neighbors, or store elsewhere (--stored FOLDER)"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import itertools
 import json
 import os
+from types import SimpleNamespace
 
 import baseline
+import environment
 import pytest
 import torch
 from environment import Environment, processor
@@ -166,6 +169,16 @@ def test_the_processor_is_named_by_its_design(tmp_path):
     listing.write_text("model name\t: X\ncpu family\t: 25\nmodel\t: 17\n", encoding="utf-8")
     assert processor(listing).startswith("X, family 25, model 17, ")
     assert processor(tmp_path / "none")
+
+
+def test_the_share_of_a_processor_is_what_the_clocks_say(monkeypatch):
+    """A process that ran for three tenths of the time."""
+    wall, used = itertools.count(), itertools.count(step=0.3)
+    clocks = SimpleNamespace(
+        perf_counter=lambda: float(next(wall)), process_time=lambda: float(next(used))
+    )
+    monkeypatch.setattr(environment, "time", clocks)
+    assert environment.processor_share(0.5) == pytest.approx(0.3 / 2)
 
 
 def test_every_stored_run_is_one_of_this_suite():
