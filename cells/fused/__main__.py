@@ -1,11 +1,17 @@
-"""Write the kernels' sources of the catalogue: `python -m cells.fused`, with `--check` only compare."""
+"""Write the kernels' sources of the catalogue: `python -m cells.fused`, with `--check` only compare.
+
+With `--counts`, print what can be counted about the GPU's kernels without a GPU.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from cells.fused.catalogue import sources
+import torch
+
+from cells.fused import triton_ahead
+from cells.fused.catalogue import sources, steps
 from cells.fused.store import GENERATED
 
 
@@ -13,7 +19,13 @@ def main() -> int:
     """Exit with 1 where ``--check`` finds a source that is not what would be written, or one too many."""
     parser = argparse.ArgumentParser(prog="python -m cells.fused", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing, fail where stale")
-    check = parser.parse_args().check
+    parser.add_argument(
+        "--counts", action="store_true", help="registers and instructions on the GPU"
+    )
+    asked = parser.parse_args()
+    if asked.counts:
+        return _counts()
+    check = asked.check
     wanted = sources()
     stale = []
     for name, text in wanted.items():
@@ -33,6 +45,22 @@ def main() -> int:
         )
         return 1
     sys.stdout.write(f"{len(wanted)} sources, {len(stale)} {'stale' if check else 'written'}\n")
+    return 0
+
+
+def _counts() -> int:
+    if not triton_ahead.available():
+        sys.stderr.write("triton is not installed; `pip install triton` brings its compiler\n")
+        return 1
+    sys.stdout.write(
+        "step, kernel, lanes: registers, spilled, stack, instructions per step (sm_90)\n"
+    )
+    for step in steps():
+        for kernel in triton_ahead.KERNELS:
+            for lanes in (triton_ahead.FEW, triton_ahead.MANY):
+                found = triton_ahead.counts(step, kernel, lanes, torch.float32, 90)
+                numbers = ", ".join(f"{value:g}" for value in found)
+                sys.stdout.write(f"{step.name}, {kernel}, {lanes}: {numbers}\n")
     return 0
 
 

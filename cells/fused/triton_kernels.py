@@ -5,31 +5,38 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from cells.fused.shapes import check
 from cells.fused.step import Step
 from cells.fused.store import load
 
 _INSTALLED = importlib.util.find_spec("triton") is not None
 _FEW, _SOME = 2**14, 2**16
 """Lanes below which every multiprocessor of a large GPU gets a few warps only, and some."""
-_QUEUE_BYTES = 64
-"""What a lane's queue may take of registers; the chunk that is on its way takes as much again."""
+_REGISTERS = 80
+"""At most, in float32: 24 warps then share a multiprocessor. In float64, which is for checks, twice that."""
+_QUEUE_BYTES = {"forward": 128, "backward": 96}
+"""What a lane's chunk may take of them, as much again being on its way; beyond, the compiler spills."""
+_SHARED_QUEUE_BYTES = 64
+"""The same where there are warps enough to hide a load behind one another."""
+
+Kernel = Literal["forward", "backward"]
 
 
 class Launch(NamedTuple):
-    """``block`` lanes a program, a warp for every 32 of them, ``depth`` steps a chunk."""
+    """``block`` lanes a program, ``depth`` steps a chunk."""
 
     block: int
     depth: int
 
-    @property
-    def warps(self) -> int:
-        """How many warps a program has: a lane to a thread."""
-        return self.block // 32
+    def options(self, dtype: torch.dtype) -> dict[str, int]:
+        """What Triton's compiler is told: a lane to a thread, and how many registers one may have."""
+        most = _REGISTERS * dtype.itemsize // 4
+        return {"num_warps": self.block // 32, "num_stages": 1, "maxnreg": most}
 
 
 def missing() -> str | None:
@@ -41,15 +48,16 @@ def missing() -> str | None:
     return None
 
 
-def launch(lanes: int, loads: int, dtype: torch.dtype) -> Launch:
+def launch(kernel: Kernel, lanes: int, loads: int, dtype: torch.dtype) -> Launch:
     """How to run that many lanes whose steps load ``loads`` numbers each.
 
     Few lanes: small blocks, so that all multiprocessors have some, and a long queue, since no other warp
     hides the wait. Many: other warps do, and a short queue leaves registers for more of them.
     """
     block = 32 if lanes < _FEW else 64 if lanes < _SOME else 128
+    most = _QUEUE_BYTES[kernel] if lanes < _SOME else _SHARED_QUEUE_BYTES
     depth = 8 if lanes < _SOME else 4
-    while depth > 1 and depth * loads * dtype.itemsize > _QUEUE_BYTES:
+    while depth > 1 and depth * loads * dtype.itemsize > most:
         depth //= 2
     return Launch(block, depth)
 
@@ -62,17 +70,17 @@ def forward(
     initial: Sequence[Tensor],
 ) -> list[Tensor]:
     """The states after every step, each (R, T, B, J); see :mod:`cells.fused.operators` for the shapes."""
-    kernels = _module(step)
+    replicates = check(step, projected, weights, constants, initial)
+    kernels = module(step)
     projected, weights, *initial = (
         tensor.detach().contiguous() for tensor in (projected, weights, *initial)
     )
-    replicates = max(tensor.shape[0] for tensor in (projected, weights, *initial))
     _, steps, batch, _ = projected.shape
     units = initial[0].shape[-1]
     out = [projected.new_empty(replicates, steps, batch, units) for _ in initial]
     lanes = replicates * batch * units
-    how = launch(lanes, kernels.FORWARD_LOADS, projected.dtype)
-    _fits(projected, lanes)
+    how = launch("forward", lanes, kernels.FORWARD_LOADS, projected.dtype)
+    fits(projected, lanes * step.weights)
     if lanes:
         with _on(projected):
             kernels.forward[(-(-lanes // how.block),)](
@@ -88,8 +96,7 @@ def forward(
                 lanes,
                 BLOCK=how.block,
                 DEPTH=how.depth,
-                num_warps=how.warps,
-                num_stages=1,
+                **how.options(projected.dtype),
             )
     return out
 
@@ -104,14 +111,14 @@ def backward(
     gradients: Sequence[Tensor],
 ) -> list[Tensor]:
     """The gradients of projected, weights and every initial state, each with all R replicates."""
-    kernels = _module(step)
+    replicates = check(step, projected, weights, constants, initial, states, gradients)
+    kernels = module(step)
     projected, weights, *initial = (
         tensor.detach().contiguous() for tensor in (projected, weights, *initial)
     )
     given = [one.numel() > 0 for one in gradients]
-    there = [one for one in gradients if one.numel() > 0]
-    replicates = max(tensor.shape[0] for tensor in (projected, weights, *initial, *states, *there))
-    states, there = _alike(states), _alike(there)
+    there = _alike([one for one in gradients if one.numel() > 0])
+    states = _alike(states)
     whole = iter(there)
     gradients = [next(whole) if is_given else projected for is_given in given]
     _, steps, batch, inputs = projected.shape
@@ -120,8 +127,8 @@ def backward(
     to_weights = projected.new_empty(replicates, batch, step.weights, units)
     to_initial = [projected.new_empty(replicates, batch, units) for _ in initial]
     lanes = replicates * batch * units
-    how = launch(lanes, kernels.BACKWARD_LOADS, projected.dtype)
-    _fits(projected, lanes)
+    how = launch("backward", lanes, kernels.BACKWARD_LOADS, projected.dtype)
+    fits(projected, lanes * step.weights)
     if lanes:
         with _on(projected):
             kernels.backward[(-(-lanes // how.block),)](
@@ -144,14 +151,14 @@ def backward(
                 *given,
                 BLOCK=how.block,
                 DEPTH=how.depth,
-                num_warps=how.warps,
-                num_stages=1,
+                **how.options(projected.dtype),
             )
     # every lane has sums of its own, added up in one order: equal runs have equal bits
     return [to_projected, to_weights.sum(1), *to_initial]
 
 
-def _module(step: Step) -> Any:
+def module(step: Step) -> Any:
+    """The kernels of ``step`` as Triton reads them."""
     from cells.fused.triton_printer import triton_source
 
     return load(step, "triton", triton_source)
@@ -168,13 +175,13 @@ def _alike(tensors: Sequence[Tensor]) -> list[Tensor]:
     return [tensor.detach().expand(most, *tensor.shape[1:]).contiguous() for tensor in tensors]
 
 
-def _fits(projected: Tensor, lanes: int) -> None:
-    """Offsets within one replicate are integers of 32 bits, so that addresses take few registers."""
-    elements = max(projected[0].numel(), lanes * 4)
+def fits(projected: Tensor, sums: int) -> None:
+    """Raise ``ValueError`` for 2³¹ or more numbers a replicate: offsets have 32 bits, to save registers."""
+    elements = max(projected[0].numel(), sums)
     if elements >= 2**31:
         raise ValueError(
-            "steps x batch x inputs of all units: expected fewer than 2**31 for these kernels, got "
-            f"{elements}; split the batch or the sequence, or use backend='reference'"
+            "steps x batch x inputs of all units: expected fewer than 2**31 of them for these kernels, "
+            f"got {elements}; split the batch or the sequence, or use backend='reference'"
         )
 
 

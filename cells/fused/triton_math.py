@@ -1,9 +1,9 @@
-"""Transcendental functions in Triton's own operations: its interpreter knows no others, nor their approximations.
+"""Transcendental functions in Triton's own operations, since its interpreter has no library of others.
 
-Generic in the precision. Where the function is infinite, zero or NaN in the library it is so here. Polynomials
-as in :mod:`~cells.fused.numba_math`. In float32 Triton's exponential is the device's, exact to about
-(1 + |x|) / 10⁷, and a division is exact to 2 units in the last place. A polynomial begins with a tensor,
-because Triton makes float32 of a number that is given a name.
+Generic in the precision. Where the function is infinite, zero or NaN in the library it is so here; the
+polynomials are those of :mod:`~cells.fused.numba_math`. In float32 Triton's exponential is the device's,
+exact to about (1 + |x|) / 10⁷, and a division is exact to 2 units in the last place. A polynomial begins with
+a tensor, because Triton makes float32 of a number that is given a name.
 """
 
 from __future__ import annotations
@@ -99,10 +99,10 @@ def sign(x):
 @triton.jit
 def larger(a, b):
     """The larger of both, NaN if one of them is, as in torch."""
-    return tl.where((a >= b) | (a != a), a, b)
+    return tl.where((a >= b) | (a != a), a, b)  # noqa: PLR0124 - NaN
 
 
 @triton.jit
 def smaller(a, b):
     """The smaller of both, NaN if one of them is."""
-    return tl.where((a <= b) | (a != a), a, b)
+    return tl.where((a <= b) | (a != a), a, b)  # noqa: PLR0124 - NaN

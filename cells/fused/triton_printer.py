@@ -2,8 +2,8 @@
 
 A lane is a unit of one example of one replicate. It walks over time alone, so nothing is added up across
 lanes and nothing is atomic: equal runs have equal bits. What a step reads of memory was asked for DEPTH to
-2 DEPTH steps before, all of a chunk at once, since a load takes longer than a step. The last chunk runs past
-the end: its loads and stores are masked, and what the backward carries is kept as it was.
+2 DEPTH - 1 steps before, all of a chunk at once, since a load takes longer than a step. The last chunk runs
+past the end: its loads and stores are masked, and what the backward carries is kept as it was.
 """
 
 from __future__ import annotations
@@ -51,25 +51,36 @@ def triton_source(step: Step, programs: Programs) -> str:
     fixed += [
         f"{name} = tl.full((BLOCK,), {_number(value)}, dtype)" for value, name in names.items()
     ]
+    states = step.states
+    given = ["projected", "weights", *_each("initial{}", states), *_each("out{}", states)]
+    found = ["to_projected", "to_weights", *_each("to_initial{}", states)]
+    constants = _each("c{}: tl.float64", step.constants)
+    strides = ["projected_r", "weights_r", *_each("initial{}_r", states)]
+    sizes = "steps batch units lanes".split()
+    tuning = ["BLOCK: tl.constexpr", "DEPTH: tl.constexpr"]
+    of_states = ["states_r", "gradients_r"]
     return _MODULE.format(
         name=step.name,
         forward_loads=len(_read("p", step.inputs, programs.forward)),
         backward_loads=len(_read("p", step.inputs, programs.backward))
-        + len(_read("s", step.states, programs.backward))
-        + step.states,
-        scalars=[
-            "projected_r",
-            "weights_r",
-            *(f"initial{k}_r" for k in range(step.states)),
-            *"steps batch units lanes".split(),
-        ],
-        constants="".join(f"c{k}: tl.float64, " for k in range(step.constants)),
-        initial=_each("initial{}", step.states),
-        initial_r=_each("initial{}_r", step.states),
-        out=_each("out{}", step.states),
-        gradient=_each("gradient{}", step.states),
-        to_initial=_each("to_initial{}", step.states),
-        given=", ".join(f"GIVEN{k}: tl.constexpr" for k in range(step.states)),
+        + len(_read("s", states, programs.backward))
+        + states,
+        forward_sizes=[*strides, *sizes],
+        backward_sizes=[*strides, *of_states, *sizes],
+        forward_arguments=", ".join([*given, *constants, *strides, *sizes, *tuning]),
+        backward_arguments=", ".join(
+            [
+                *given,
+                *_each("gradient{}", states),
+                *found,
+                *constants,
+                *strides,
+                *of_states,
+                *sizes,
+                *_each("GIVEN{}: tl.constexpr", states),
+                *tuning,
+            ]
+        ),
         lanes=_LANES.format(inputs=step.inputs),
         fixed=indent("\n".join(fixed), "    "),
         forward=indent("\n".join(_forward(step, programs.forward, names)), "    "),
@@ -77,8 +88,8 @@ def triton_source(step: Step, programs: Programs) -> str:
     )
 
 
-def _each(pattern: str, count: int) -> str:
-    return ", ".join(pattern.format(k) for k in range(count))
+def _each(pattern: str, count: int) -> list[str]:
+    return [pattern.format(k) for k in range(count)]
 
 
 def _read(letter: str, count: int, program: Program) -> list[int]:
@@ -125,7 +136,8 @@ def _queue(loads: dict[str, str], there: Sequence[str]) -> tuple[list[str], list
     ``loads``: a variable of the step to its load; ``there``: masks. In both, PLACE stands for the number
     of steps from the beginning of the present chunk.
     """
-    fill, ahead = [], []
+    fill: list[str] = []
+    ahead: list[str] = []
     for lines, prefix, place in ((fill, "queue", "i"), (ahead, "next", "(DEPTH + i)")):
         lines += [f"{prefix}_{name} = ()" for name in loads]
         lines.append("for i in tl.static_range(DEPTH):")
@@ -180,7 +192,8 @@ def _backward(step: Step, program: Program, names: dict[float, str]) -> list[str
     if read:
         masks.append("follows = live & (time - PLACE > 0)")
     loads |= {
-        f"g{k}": f"tl.load(gradient{k} + later + (time - PLACE) * row_size, there, other=0.0) if GIVEN{k} else zero"
+        f"g{k}": f"tl.load(gradient{k} + later + (time - PLACE) * row_size, there, other=0.0) "
+        f"if GIVEN{k} else zero"
         for k in states
     }
     fill, ahead, turn = _queue(loads, masks)
@@ -247,19 +260,19 @@ from cells.fused.triton_math import larger, log1p, sigmoid, sign, smaller, softl
 
 FORWARD_LOADS = {forward_loads}
 BACKWARD_LOADS = {backward_loads}
-SCALARS = {scalars!r}
 
 
-@triton.jit(do_not_specialize=SCALARS)
-def forward(projected, weights, {initial}, {out}, {constants}projected_r, weights_r, {initial_r}, steps, batch, units, lanes, BLOCK: tl.constexpr, DEPTH: tl.constexpr):
+# not compiled anew for every size
+@triton.jit(do_not_specialize={forward_sizes!r})
+def forward({forward_arguments}):
     """The states after every step, of BLOCK lanes per program."""
 {lanes}
 {fixed}
 {forward}
 
 
-@triton.jit(do_not_specialize=[*SCALARS, "states_r", "gradients_r"])
-def backward(projected, weights, {initial}, {out}, {gradient}, to_projected, to_weights, {to_initial}, {constants}projected_r, weights_r, {initial_r}, states_r, gradients_r, steps, batch, units, lanes, {given}, BLOCK: tl.constexpr, DEPTH: tl.constexpr):
+@triton.jit(do_not_specialize={backward_sizes!r})
+def backward({backward_arguments}):
     """The gradients; those of the states that are not GIVEN are zero. The weights' are per lane."""
 {lanes}
 {fixed}

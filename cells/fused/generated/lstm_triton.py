@@ -7,10 +7,10 @@ from cells.fused.triton_math import larger, log1p, sigmoid, sign, smaller, softl
 
 FORWARD_LOADS = 4
 BACKWARD_LOADS = 8
-SCALARS = ['projected_r', 'weights_r', 'initial0_r', 'initial1_r', 'steps', 'batch', 'units', 'lanes']
 
 
-@triton.jit(do_not_specialize=SCALARS)
+# not compiled anew for every size
+@triton.jit(do_not_specialize=['projected_r', 'weights_r', 'initial0_r', 'initial1_r', 'steps', 'batch', 'units', 'lanes'])
 def forward(projected, weights, initial0, initial1, out0, out1, c0: tl.float64, projected_r, weights_r, initial0_r, initial1_r, steps, batch, units, lanes, BLOCK: tl.constexpr, DEPTH: tl.constexpr):
     """The states after every step, of BLOCK lanes per program."""
     dtype = projected.dtype.element_ty
@@ -90,7 +90,7 @@ def forward(projected, weights, initial0, initial1, out0, out1, c0: tl.float64, 
         queue_p3 = next_p3
 
 
-@triton.jit(do_not_specialize=[*SCALARS, "states_r", "gradients_r"])
+@triton.jit(do_not_specialize=['projected_r', 'weights_r', 'initial0_r', 'initial1_r', 'states_r', 'gradients_r', 'steps', 'batch', 'units', 'lanes'])
 def backward(projected, weights, initial0, initial1, out0, out1, gradient0, gradient1, to_projected, to_weights, to_initial0, to_initial1, c0: tl.float64, projected_r, weights_r, initial0_r, initial1_r, states_r, gradients_r, steps, batch, units, lanes, GIVEN0: tl.constexpr, GIVEN1: tl.constexpr, BLOCK: tl.constexpr, DEPTH: tl.constexpr):
     """The gradients; those of the states that are not GIVEN are zero. The weights' are per lane."""
     dtype = projected.dtype.element_ty
