@@ -10,7 +10,7 @@ PLAN = Plan(
     name="gato-memory",
     title="GATO's memory update: residual, removed, overwritten",
     cell="gato-2",
-    tasks=("adding", "copying"),
+    tasks=("adding",),
     axes=(get_axis("gato-memory"),),
     source="GATO section 5.3 and appendix A",
     expect=(
@@ -18,21 +18,18 @@ PLAN = Plan(
             "with its memory update GATO solves the task",
             "section 5.3, figure 2",
             "solves",
-            tasks=("adding",),
         ),
         Expect(
             "with s set to 0 the error is not better than ignorance",
             "appendix A",
             "at ignorance",
             {"gato-memory": "zero"},
-            tasks=("adding",),
         ),
         Expect(
             "with s set to g the error is not better than ignorance",
             "appendix A",
             "at ignorance",
             {"gato-memory": "overwritten"},
-            tasks=("adding",),
         ),
     ),
 )
