@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 pytest.importorskip("triton", reason="kernels on the GPU need triton")
 
-from cells.fused import __main__, catalogue, triton_ahead
+from triton.backends.compiler import GPUTarget
+from triton.runtime import driver
+
+from cells.fused import __main__, catalogue, triton_ahead, triton_kernels
 from cells.fused.triton_ahead import FEW, KERNELS, MANY
 
 STEPS = {step.name: step for step in catalogue.steps()}
 # Every launch that the catalogue uses in float32 on Hopper. On Ampere, and in float64 (which is for checks),
-# the one with the most lanes only: each takes a second, and the source is the same.
+# the one with the most lanes only, and of the latter the backward, which computes the forward again: each
+# takes a second, and the source is the same.
 CASES = [
     (FEW, torch.float32, 90),
     (MANY, torch.float32, 90),
@@ -34,7 +40,7 @@ def fresh(tmp_path_factory):
 @pytest.mark.parametrize("name", STEPS)
 def test_registers_suffice(name, kernel, record_property):
     """At most 80 in float32, so that a multiprocessor holds 24 warps; nothing spilled, no stack."""
-    for lanes, dtype, architecture in CASES:
+    for lanes, dtype, architecture in CASES[: 3 if kernel == "forward" else 4]:
         found = triton_ahead.counts(STEPS[name], kernel, lanes, dtype, architecture)
         record_property(f"{lanes} lanes, {dtype}, sm_{architecture}", found)
         assert (0, 0) == (found.spilled, found.stack)
@@ -43,6 +49,63 @@ def test_registers_suffice(name, kernel, record_property):
             # a tenth over what the LSTM's gates take, the most of them
             assert found.instructions <= {"forward": 135, "backward": 225}[kernel]
         assert found.instructions > 10
+
+
+class Hopper:
+    """The part of Triton's driver that compiling for a launch asks."""
+
+    def get_current_target(self):
+        return GPUTarget("cuda", 90, 32)
+
+    def get_current_device(self):
+        return 0
+
+    def get_current_stream(self, _):
+        return 0
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """(name, compiled kernel) of everything that the launchers would have run."""
+    found = []
+
+    class Warmed:
+        def __init__(self, function):
+            self.function = function
+
+        def __getitem__(self, grid):
+            return lambda *a, **k: found.append(
+                (self.function.__name__, self.function.warmup(*a, grid=grid, **k))
+            )
+
+    def module(step, real=triton_kernels.module):
+        known = real(step)
+        return SimpleNamespace(
+            FORWARD_LOADS=known.FORWARD_LOADS,
+            BACKWARD_LOADS=known.BACKWARD_LOADS,
+            forward=Warmed(known.forward),
+            backward=Warmed(known.backward),
+        )
+
+    monkeypatch.setattr(triton_kernels, "module", module)
+    monkeypatch.setattr(driver, "_active", Hopper())
+    return found
+
+
+def test_a_launch_compiles_once_and_loses_no_precision(compiled):
+    """Other sizes take the same code; constants stay doubles, where Triton makes singles of numbers."""
+    step = STEPS["gato_sigmoid"]
+    for steps, batch, units in ((5, 2, 7), (16, 1, 16), (1, 1, 1)):
+        projected = torch.zeros(1, steps, batch, step.inputs * units)
+        initial = [torch.zeros(1, batch, units)] * 2
+        arguments = (step, projected, torch.zeros(1, 3, units), [0.7], initial)
+        states = triton_kernels.forward(*arguments)
+        triton_kernels.backward(*arguments, states, [states[0], states[1].new_empty(1, 0, 0, 0)])
+    assert ["forward", "backward"] * 3 == [name for name, _ in compiled]
+    assert 2 == len({kernel.hash for _, kernel in compiled})
+    for _, kernel in compiled:
+        assert "fp64" == kernel.src.signature["c0"]
+        assert (1, 80) == (kernel.metadata.num_warps, kernel.metadata.maxnreg)
 
 
 def test_the_command_says_what_is_missing(monkeypatch, capsys):
