@@ -7,6 +7,7 @@ import torch
 from clock import CLOCK, TIMER
 from yardstick import yardstick
 
+from properties.core import lanes
 from properties.core.context import Context
 from properties.core.engine import BatchedEngine, SingleEngine
 from properties.core.profile import profile
@@ -16,7 +17,7 @@ from properties.core.subject import Subject
 STEPS = 50
 BATCH = 1024
 ALONE = 8
-JACOBIANS = 256  # more fall out of the cache
+JACOBIANS = {"any-cell": 256, "diagonal": 1024}  # more fall out of the cache
 STATE = (4, 32)  # D, and the width of the whole state
 
 search = pytest.mark.benchmark(group="search", timer=TIMER)
@@ -51,20 +52,56 @@ def test_batched_search(benchmark, speed, name):
     )  # fmt: skip
 
 
+def jacobians(which, bench):
+    """How the Jacobians of draws are taken: whole, as for any cell, or block by block of each unit."""
+    if which == "any-cell":
+        return BatchedEngine(bench.sampler.cell).jacobians
+
+    def blocks(draws):
+        (*_, last) = lanes.gaps(bench.real.probe, draws)
+        return last
+
+    return blocks
+
+
 @search
 @pytest.mark.parametrize("which", ["any-cell", "diagonal"])
 def test_jacobians(benchmark, speed, which):
-    """∂state_T/∂state_0 of GATO per parameter draw: as for any cell, and as the certifier takes it."""
+    """∂state_T/∂state_0 of GATO per parameter draw: for any cell, and for units that do not mix."""
     context = Context(Subject("gato"), profile("dev"), 0)
     bench = context.bench(STATE)
-    engine = BatchedEngine(bench.sampler.cell) if which == "any-cell" else bench.engine
-    draws = context.draws(Regime(STATE, STEPS, 0), "all-weights", JACOBIANS)
+    take, count = jacobians(which, bench), JACOBIANS[which]
+    draws = context.draws(Regime(STATE, STEPS, 0), "all-weights", count)
     few = context.draws(Regime(STATE, STEPS, 0), "all-weights", 2)
     expected = SingleEngine(bench.sampler.cell).jacobians(few)
-    torch.testing.assert_close(engine.jacobians(few), expected, atol=1e-8, rtol=1e-6)
+    found = take(few)
+    found = found if which == "any-cell" else lanes.whole(bench.real.probe, found, len(few))
+    torch.testing.assert_close(found, expected, atol=1e-8, rtol=1e-6)
     speed.measure(
-        benchmark, ("search", f"jacobians-{which}"), lambda: engine.jacobians(draws), yardstick(),
-        shape=f"{JACOBIANS} draws, T {STEPS}, D {STATE[0]}, H {STATE[1]}",
-        backend=type(engine).__name__.removesuffix("Engine").lower(),
-        figures=lambda _, seconds: {"draws_per_second": JACOBIANS / seconds},
+        benchmark, ("search", f"jacobians-{which}"), lambda: take(draws), yardstick(),
+        shape=f"{count} draws, T {STEPS}, D {STATE[0]}, H {STATE[1]}",
+        backend="batched" if which == "any-cell" else "fused",
+        figures=lambda _, seconds: {"draws_per_second": count / seconds},
+    )  # fmt: skip
+
+
+@search
+def test_jacobians_at_every_gap(benchmark, speed):
+    """∂state_T/∂state_t of GATO for every t, one draw: what an identity block over all gaps is judged by."""
+    size, steps = (4, 64), 1000
+    context = Context(Subject("gato"), profile("dev"), 0)
+    bench = context.bench(size)
+    probe = bench.real.probe
+    draws = context.draws(Regime(size, steps, 0), "all-weights", 1)
+
+    def every_gap():
+        return list(lanes.gaps(probe, draws))
+
+    found = every_gap()
+    assert steps == found[-1].steps
+    expected = BatchedEngine(bench.sampler.cell).jacobians(draws)
+    torch.testing.assert_close(lanes.whole(probe, found[-1], 1), expected, atol=1e-8, rtol=1e-6)
+    speed.measure(
+        benchmark, ("search", "jacobians-every-gap"), every_gap, yardstick(), warm=True,
+        shape=f"T {steps}, D {size[0]}, H {size[1]}", backend="fused",
     )  # fmt: skip
