@@ -40,6 +40,8 @@ _OPERATIONS = {
 # the same values under another name or shape; shapes are all alike here
 _SAME = set("detach alias clone _to_copy expand view squeeze unsqueeze lift_fresh_copy".split())
 _FILLED = {"zeros_like": 0.0, "ones_like": 1.0, "zeros": 0.0, "ones": 1.0, "new_zeros": 0.0}
+# memory whose content is written before it is read
+_FILLED |= dict.fromkeys(("empty", "empty_like", "empty_permuted", "new_empty"), 0.0)
 
 
 def lower(graph: fx.Graph, names: Sequence[str], what: str) -> Program:
@@ -90,10 +92,8 @@ def _read(
     if name in ("full", "full_like", "scalar_tensor"):
         number = node.args[0] if name == "scalar_tensor" else node.args[1]
         return "same", (_operand(number, values, what),)
-    if name == "pow" and node.args[1] in (2, 3):
-        base = _operand(node.args[0], values, what)
-        if node.args[1] == 2:
-            return "mul", (base, base)
+    if name == "copy":  # over something else, which no longer matters
+        return "same", (_operand(node.args[1], values, what),)
     if name == "rsub":
         a, b = (_operand(one, values, what) for one in node.args[:2])
         return _scaled("sub", (b, a), node, what)

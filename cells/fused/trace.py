@@ -6,13 +6,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx
-from torch._decomp import core_aten_decompositions, get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from cells.fused.decompositions import decompositions
 from cells.fused.program import Program, lower
 from cells.fused.step import Step
-
-_aten: Any = torch.ops.aten
 
 
 class Programs(NamedTuple):
@@ -75,20 +73,7 @@ def trace(step: Step) -> Programs:
 
 
 def _graph(function: Any, *arguments: Tensor) -> fx.Graph:
-    graph: fx.Graph = make_fx(function, decomposition_table=_decompositions())(*arguments).graph
+    pure = torch.func.functionalize(function)  # some of torch's own gradients write in place
+    traced = make_fx(pure, decomposition_table=decompositions())
+    graph: fx.Graph = traced(*arguments).graph
     return graph
-
-
-def _decompositions() -> dict[Any, Any]:
-    table: dict[Any, Any] = dict(core_aten_decompositions())
-    wanted = (
-        "softplus softplus_backward sigmoid_backward tanh_backward rsub silu silu_backward".split()
-    )
-    table |= get_decompositions([getattr(_aten, name) for name in wanted])
-    table[_aten.logaddexp.default] = _logaddexp
-    return table
-
-
-def _logaddexp(a: Tensor, b: Tensor) -> Tensor:
-    """Without the library's branches for infinities: where both are infinite the same way it is NaN."""
-    return torch.maximum(a, b) + torch.log1p(torch.exp(-torch.abs(a - b)))

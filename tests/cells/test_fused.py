@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.func import functional_call, grad, jacrev, vmap
@@ -477,3 +478,34 @@ def test_where_nothing_can_be_cached_kernels_are_compiled_all_the_same(monkeypat
     assert folders[0] != folders[1]
     with pytest.raises(RuntimeError, match="another error"):
         numba_kernels.compiled(lambda: (_ for _ in ()).throw(RuntimeError("another error")))
+
+
+def motley(states, inputs, weights, _):
+    """What people write in steps, all of it at once."""
+    (h,), (x,) = states, (inputs[0] + weights[0] * states[0],)
+    parts = [
+        torch.maximum(x, h), torch.minimum(x, 0.3 * h), torch.rsqrt(1 + x * x), x.clamp(-0.5, 0.5),
+        x.clamp_min(0.1), x.clamp(max=0.2), x**2, 0.1 * x**3, (1 + x.abs()) ** -1.5, (0.1 + x.abs()) ** 0.5,
+        F.silu(x), F.elu(x), F.leaky_relu(x), F.hardtanh(x), F.mish(x), F.relu6(x),
+        F.logsigmoid(x), F.softplus(x), F.softsign(x), torch.expm1(0.5 * x), torch.lerp(x, h, 0.3),
+        torch.add(x, h, alpha=0.5), torch.sub(x, h, alpha=2.0), torch.where(x > h, x, h * x),
+        torch.sign(x), torch.floor(x), torch.sin(x) + torch.cos(h), torch.log(1 + x.abs()),
+        torch.addcmul(x, x, h, value=0.5), x / (1 + h.abs()), torch.square(h), F.threshold(x, 0.1, 0.2),
+    ]  # fmt: skip
+    return (0.05 * sum(parts),)
+
+
+def test_the_operations_that_people_use():
+    """All have a kernel, by torch's decompositions or by ours."""
+    cell = cells.diagonal(inputs=1, weights=1)(motley)(3, 8).double()
+    xs, state = torch.randn(5, 3, 3, dtype=torch.float64), start(cell, 3)
+    ours, theirs = (everything(cell, name, xs, state) for name in ("fused", "reference"))
+    torch.testing.assert_close(ours, theirs, atol=1e-11, rtol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["erf", "atan", "round"])
+def test_what_has_no_kernel_is_named(name):
+    """With what there is."""
+    step = Step("rare", lambda s, p, *_: (getattr(torch, name)(s[0] + p[0]),), **ONE)
+    with pytest.raises(ValueError, match=rf"aten.{name}.default is no elementwise operation that"):
+        trace(step)
