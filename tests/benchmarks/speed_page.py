@@ -48,8 +48,9 @@ machine and its neighbors, ratios hardly do.
   the stored one is measured again, once, with twice the rounds, and fails if it is below again. Elsewhere
   the suite reports. Torch's own layers are never gated. `nox -s bench -- --slow fused=1.3` slows a kernel
   by 30 %, and shows that it is caught.
-- Runs are stored on a quiet machine only. One busy neighbor moves a ratio by some percent; where many
-  processes take turns on one processor, `nn.LSTM` loses up to 18 %, and ratios to it rise.
+- Runs are stored on a quiet machine only. One busy neighbor moves a ratio by some percent. Where many
+  processes take turns on one processor, `nn.LSTM` loses up to 18 % and ratios to it rise: that raises no
+  false alarm, but it can hide a kernel that has become slower by as much.
 - What has no counterpart in torch alternates with the `yardstick`: ABOUT, forward
   and backward.
 - The quickest kernels win per unit, not per parameter: an LSTM of as many parameters is small, and most of
