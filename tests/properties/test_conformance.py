@@ -50,7 +50,8 @@ def test_a_cell_that_declares_nothing_is_asked_for_everything():
     required = {(p.key, s) for p, s in lines if not p.advisory}
     advisory = {(p.key, s) for p, s in lines if p.advisory}
     keys = ("well-posed", "identity-block", "writable-memory", "bounded-decoder", "non-saturating",
-            "bounded-decoder-gradient", "bounded-state", "gate-gradient")  # fmt: skip
+            "bounded-decoder-gradient", "bounded-state", "gate-gradient",
+            "fused-equals-reference")  # fmt: skip
     assert required == {(k, s) for k in keys for s in ("at-init", "all-weights")}
     assert advisory == {("resolvable-memory", "at-init"), ("finite-step", "at-init")}
 
