@@ -160,7 +160,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure, and fail where a ratio is below the stored one; `-- --update-baseline` stores them.
+    """Measure, and fail where something is slower than in the stored run; `-- --update-baseline` stores.
 
     The numbers go to .benchmarks/latest.json. `--update-baseline` stores the ratios under the key of this
     device and these versions instead of judging them, and writes docs/speed.md anew; `--slow fused=1.3`

@@ -14,6 +14,7 @@ from clock import Clock
 SHORTEST_ROUND = (
     2e-3  # seconds: below it a timer's own cost, and one interruption, are part of the figure
 )
+LONG = 0.25  # seconds: long enough, whatever it is compared with
 FEWEST, MOST = 5, 41  # rounds: quartiles need some, and past the last they hardly move
 
 Work = Callable[[], object]
@@ -53,7 +54,7 @@ class Round:
 def rounds_of(*works: Work, clock: Clock) -> list[Round]:
     """Each of ``works`` as a round, with enough calls for it; they have run before, and are warm.
 
-    The shortest round takes a quarter of the longest at least: a ratio is as noisy as its shorter side.
+    A ratio is as noisy as its shorter side: no round is shorter than a quarter of the longest, or LONG.
     """
     once, queued = [], []
     for work in works:
@@ -62,7 +63,7 @@ def rounds_of(*works: Work, clock: Clock) -> list[Round]:
         work()
         queued.append(time.perf_counter() - asked)
         once.append(max(clock() - begin, 1e-7))
-    shortest = max(SHORTEST_ROUND, max(once) / 4)
+    shortest = max(SHORTEST_ROUND, min(max(once) / 4, LONG))
     calls = [math.ceil(shortest / one) for one in once]
     return [
         Round(work, n, one * n, waited * n)
@@ -76,11 +77,9 @@ def rounds_within(budget: float, fewest: int, *each: Round) -> int:
     return wanted if wanted == fewest else wanted + 1 - wanted % 2
 
 
-def alternate(
-    reference: Round, candidate: Round, rounds: int, clock: Clock
-) -> list[tuple[float, float]]:
-    """Seconds per call of both, round by round, in turn."""
-    return [(reference.timed(clock), candidate.timed(clock)) for _ in range(rounds)]
+def alternate(works: Sequence[Round], rounds: int, clock: Clock) -> list[tuple[float, ...]]:
+    """Seconds per call of each, round by round, in turn."""
+    return [tuple(work.timed(clock) for work in works) for _ in range(rounds)]
 
 
 def ratio(pairs: Sequence[tuple[float, float]]) -> Ratio:

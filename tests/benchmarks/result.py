@@ -12,7 +12,8 @@ from typing import Any
 class Result:
     """``ratio``: reference's time over this one's, the median of ``rounds`` paired ones; higher is faster.
 
-    ``lower``, ``upper``: quartiles; ``seconds``: of one call, median; ``shape``: what was run;
+    ``lower``, ``upper``: quartiles; ``stream``: the ratio of an elementwise pass over memory, likewise;
+    ``seconds``: of one call, median; ``shape``: what was run;
     ``reference``: what it alternated with; ``backend``: which code ran ("" where it is torch's own);
     ``gated``: whether a lower ratio fails; ``figures``: what else was measured, by a name that ends in
     its unit.
@@ -26,6 +27,7 @@ class Result:
     lower: float
     upper: float
     rounds: int
+    stream: float
     seconds: float
     backend: str = ""
     gated: bool = True
@@ -39,7 +41,7 @@ class Result:
     def written(self) -> dict[str, Any]:
         """As JSON takes it: four digits, which is more than repeats."""
         stored = asdict(self)
-        for key in ("ratio", "lower", "upper", "seconds"):
+        for key in ("ratio", "lower", "upper", "stream", "seconds"):
             stored[key] = rounded(stored[key])
         stored["figures"] = {k: rounded(v) for k, v in sorted(self.figures.items())}
         return {k: v for k, v in stored.items() if k not in ("workload", "implementation")}
@@ -53,7 +55,7 @@ class Result:
         if not isinstance(stored, dict) or set(stored) != rest:
             got = sorted(stored) if isinstance(stored, dict) else stored
             raise ValueError(f"{name}: expected the fields {sorted(rest)}, got {got}")
-        for key in ("ratio", "lower", "upper", "seconds", "rounds"):
+        for key in ("ratio", "lower", "upper", "stream", "seconds", "rounds"):
             value = stored[key]
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not (number and math.isfinite(value) and value > 0):

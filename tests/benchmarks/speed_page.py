@@ -44,13 +44,13 @@ machine and its neighbors, ratios hardly do.
 - On a CPU one thread is timed by its processor time, on a GPU by events of the device. A round takes 2 ms
   at least, and a quarter of the other's.
 - Every layer is first held to a float64 reference, outputs and gradients, in memory filled with NaN.
-- Where device, torch, Numba or Triton, cuDNN and threads are those of a stored run, a ratio below 0.85 of
-  the stored one is measured again, once, with twice the rounds, and fails if it is below again. Elsewhere
-  the suite reports. Torch's own layers are never gated. `nox -s bench -- --slow fused=1.3` slows a kernel
-  by 30 %, and shows that it is caught.
-- Runs are stored on a quiet machine only. One busy neighbor moves a ratio by some percent. Where many
-  processes take turns on one processor, `nn.LSTM` loses up to 18 % and ratios to it rise: that raises no
-  false alarm, but it can hide a kernel that has become slower by as much.
+- Where device, torch, Numba or Triton, cuDNN and threads are those of a stored run, each result of ours has
+  three witnesses: its ratio, its ratio to an elementwise pass over memory in the same rounds, and its
+  seconds. Where two of the three are below 0.85 of what was stored, it is measured again, once, with twice
+  the rounds, and fails if they are below again. One witness may err: where many processes take turns on a
+  processor `nn.LSTM` takes up to 18 % longer, and a kernel that streams does not. Elsewhere the suite
+  reports. Torch's own layers are never gated, and runs are stored on a quiet machine only.
+- `nox -s bench -- --slow fused=1.3` slows a kernel by 30 %, to see it caught.
 - What has no counterpart in torch alternates with the `yardstick`: ABOUT, forward
   and backward.
 - The quickest kernels win per unit, not per parameter: an LSTM of as many parameters is small, and most of

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import baseline
 import slowing
+import torch
 from alternating import FEWEST, alternate, ratio, rounds_of, rounds_within
 from clock import CLOCK, TIMER
 from environment import Environment
-from gate import Verdict, judge, judge_twice
+from gate import Measured, Verdict, judge, judge_twice
 from result import Result
+from stream import stream
 
 Figures = Callable[[float, float], Mapping[str, float]]
 BUDGET = 1.5  # seconds of rounds per test: the whole suite has to end within eight minutes
@@ -60,39 +62,43 @@ class SpeedRun:
         """
         candidate = slowing.slowed(work, slowing.factor_of(*name, self.slow), CLOCK)
         label, other = reference
-        other()
+        elementwise = stream(torch.device("cuda" if CLOCK.cuda else "cpu"))
+        other(), elementwise()
         if not warm:
             candidate()  # compiled, and in the caches
-        theirs, mine = rounds_of(other, candidate, clock=CLOCK)
+        theirs, passes, mine = rounds_of(other, elementwise, candidate, clock=CLOCK)
         more = 2 if self.update and gated else 1
-        rounds = rounds_within(budget * more, fewest, theirs, mine)
-        before: list[float] = []
+        rounds = rounds_within(budget * more, fewest, theirs, passes, mine)
+        before: list[tuple[float, ...]] = []
 
-        def reference_first() -> None:
-            before.append(theirs.timed(CLOCK))
+        def references_first() -> None:
+            before.extend(alternate((theirs, passes), 1, CLOCK))
             TIMER.calls = mine.calls
             CLOCK.hold(mine.queued)
 
-        benchmark.pedantic(mine, setup=reference_first, rounds=rounds)
-        after = list(benchmark.stats.stats.data)
-        first = ratio(list(zip(before, after, strict=True)))
+        benchmark.pedantic(mine, setup=references_first, rounds=rounds)
+        taken = benchmark.stats.stats.data
+        first = summary([(*pair, one) for pair, one in zip(before, taken, strict=True)])
         stored = None if self.stored is None else self.stored.results.get("/".join(name))
         if gated and not self.update:
+            works = (theirs, passes, mine)
             found, verdict = judge_twice(
-                first, lambda n: ratio(alternate(theirs, mine, n, CLOCK)), stored, shape
+                first, lambda n: summary(alternate(works, n, CLOCK)), stored, shape
             )
         else:
-            found, verdict = first, judge(first.median, stored, shape)
-        taken = statistics.median(after)
+            found, verdict = first, judge(first, stored, shape)
+        ratios = found.ratio
         result = Result(
-            *name, shape, label, found.median, found.lower, found.upper, found.rounds, taken, backend,
-            gated, figures(found.median, taken) if callable(figures) else dict(figures or {}),
+            *name, shape, label, ratios.median, ratios.lower, ratios.upper, ratios.rounds, found.stream,
+            found.seconds, backend, gated,
+            figures(ratios.median, found.seconds) if callable(figures) else dict(figures or {}),
         )  # fmt: skip
         self.keep(result, verdict)
         benchmark.extra_info |= result.written() | {
             "verdict": verdict.status,
             "why": verdict.why,
-            "reference_seconds": before,
+            "reference_seconds": [pair[0] for pair in before],
+            "stream_seconds": [pair[1] for pair in before],
         }
         if gated and not self.update and verdict.status == "slower":
             raise AssertionError(f"{result.name} has become slower: {verdict.why}")
@@ -106,3 +112,12 @@ class SpeedRun:
         if not result.gated and verdict.status in ("slower", "faster"):
             verdict = verdict._replace(status="reported")
         self.verdicts[result.name] = verdict
+
+
+def summary(rounds: Sequence[Sequence[float]]) -> Measured:
+    """Of seconds per call of the reference, the elementwise pass and the candidate, round by round."""
+    return Measured(
+        ratio([(other, mine) for other, _, mine in rounds]),
+        ratio([(passes, mine) for _, passes, mine in rounds]).median,
+        statistics.median(mine for _, _, mine in rounds),
+    )

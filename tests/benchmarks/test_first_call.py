@@ -61,7 +61,7 @@ def test_first_call(benchmark, speed, tmp_path):
     cached = min(first_call(tmp_path) for _ in range(2))
     ratio = cached / cold
     result = Result(
-        "first-call", "fused", str(SHAPE), "the same from the cache", ratio, ratio, ratio, 1, cold,
+        "first-call", "fused", str(SHAPE), "the same from the cache", ratio, ratio, ratio, 1, 1.0, cold,
         "fused", gated=False, figures={"cold_s": cold, "cached_s": cached},
     )  # fmt: skip
     speed.keep(result, Verdict("reported", "a goal, and no ratio"))

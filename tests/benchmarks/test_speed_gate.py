@@ -7,64 +7,78 @@ import random
 
 import pytest
 from alternating import alternate, ratio, rounds_of, rounds_within
-from gate import FLOOR, judge, judge_twice
+from gate import FLOOR, Measured, judge, judge_twice
 from hypothesis import given
 from hypothesis import strategies as st
 from result import Result
+from speed_run import summary
 
 SHAPE = "T 1, B 1, D 1, J 1"
 seconds = st.floats(1e-6, 1e3)
 pairs = st.lists(st.tuples(seconds, seconds), min_size=2, max_size=30)
 
 
-def stored(value, shape=SHAPE):
-    """A result with that ratio."""
-    return Result("copy", "fused", shape, "nn.LSTM(2)", value, value, value, 9, 1e-3, "fused")
+def stored(found, shape=SHAPE):
+    """A result that says what ``found`` says."""
+    ratios = found.ratio
+    return Result(
+        "copy", "fused", shape, "nn.LSTM(2)", ratios.median, ratios.lower, ratios.upper, 9,
+        found.stream, found.seconds, "fused",
+    )  # fmt: skip
+
+
+def level(by_ratio=1.0, by_stream=1.0, by_seconds=1.0, rounds=9):
+    """A measurement at so many shares of a ratio of 10, a stream of 2 and a second."""
+    return Measured(ratio([(10 * by_ratio, 1.0)] * rounds), 2 * by_stream, 1 / by_seconds)
 
 
 def rounds(random_state, count, *, busy=1.0, slower=1.0):
-    """``count`` pairs as a machine gives them whose neighbors come and go.
+    """``count`` rounds as a machine gives them whose neighbors come and go.
 
-    Seconds wander by a tenth from round to round, jitter by three percent within a pair, and one round
-    in twenty is interrupted, which costs up to half of it; memory lies differently in every process,
-    worth one percent. So much was seen with five processes on two processors; ``busy`` multiplies it.
+    Seconds wander by a tenth from round to round, jitter by three percent within one, and one in
+    twenty is interrupted, which costs up to half of it. In every other process nn.LSTM takes 18 % longer;
+    memory lies differently, worth one percent, and the machine's pace differs by two. So much was
+    seen with five processes on two processors; ``busy`` multiplies it.
     """
-    speed, lie, made = 1.0, math.exp(random_state.gauss(0, 0.01 * busy)), []
+    pace = math.exp(random_state.gauss(0, 0.02 * busy))
+    lstm = 10.0 * (1 + 0.18 * busy * random_state.randint(0, 1))
+    lie = math.exp(random_state.gauss(0, 0.01 * busy))
+    made = []
     for _ in range(count):
-        speed *= math.exp(random_state.gauss(0, 0.1 * busy))
-        pair = []
-        for one in (10.0 * lie, slower):
+        pace_now = pace * math.exp(random_state.gauss(0, 0.1 * busy) / 3)
+        each = []
+        for one in (lstm, 2.0, lie * slower):
             interrupted = (
                 1 + busy * random_state.random() / 2 if random_state.random() < 0.05 else 1
             )
-            pair.append(one * speed * interrupted * math.exp(random_state.gauss(0, 0.03 * busy)))
-        made.append(tuple(pair))
+            each.append(one * pace_now * interrupted * math.exp(random_state.gauss(0, 0.03 * busy)))
+        made.append(tuple(each))
     return made
 
 
 def verdict(random_state, kept, **settings):
     """What the gate says of nine such rounds, measured again where it wants that."""
-    first = ratio(rounds(random_state, 9, **settings))
+    first = summary(rounds(random_state, 9, **settings))
     return judge_twice(
-        first, lambda n: ratio(rounds(random_state, n, **settings)), stored(kept), SHAPE
+        first, lambda n: summary(rounds(random_state, n, **settings)), stored(kept), SHAPE
     )[1].status
 
 
-@pytest.mark.parametrize("busy", [0.5, 1, 2])
+@pytest.mark.parametrize("busy", [0.5, 1, 1.5])
 def test_a_busy_neighbor_raises_no_false_regression(busy):
     """Two hundred stored runs, each followed by five more of the same speed."""
     state = random.Random(1)
     for _ in range(200):
-        kept = ratio(rounds(state, 19, busy=busy)).median
+        kept = summary(rounds(state, 19, busy=busy))
         assert "slower" not in {verdict(state, kept, busy=busy) for _ in range(5)}
 
 
 @pytest.mark.parametrize("busy", [0.5, 1])
 def test_thirty_percent_slower_is_caught(busy):
-    """Every one of two hundred runs, though the stored ratio was measured among neighbors as well."""
+    """Every one of two hundred runs, though what was stored was measured among neighbors as well."""
     state = random.Random(2)
     for _ in range(200):
-        kept = ratio(rounds(state, 19, busy=busy)).median
+        kept = summary(rounds(state, 19, busy=busy))
         assert "slower" == verdict(state, kept, busy=busy, slower=1.3)
 
 
@@ -95,18 +109,29 @@ def test_a_few_interrupted_rounds_decide_nothing(each, count, factor):
     assert math.isclose(10, ratio(held).median, rel_tol=1e-9)
 
 
-@given(st.floats(0.1, 1e3), st.floats(1e-3, 1e4))
-def test_the_floor_decides(kept, found):
-    """Below 0.85 of what was stored is slower, above its inverse is faster, and between them is held."""
-    status = judge(found, stored(kept), SHAPE).status
-    share = found / kept
-    assert status == ("slower" if share < FLOOR else "faster" if share > 1 / FLOOR else "held")
+shares = st.floats(0.1, 10)
+
+
+@given(st.tuples(shares, shares, shares))
+def test_two_of_three_decide(each):
+    """Below 0.85 of what was stored is slower, above its inverse is faster; one witness decides nothing."""
+    low, high = sum(one < FLOOR for one in each), sum(one > 1 / FLOOR for one in each)
+    near = any(math.isclose(one, edge, rel_tol=1e-9) for one in each for edge in (FLOOR, 1 / FLOOR))
+    expected = "slower" if low >= 2 else "faster" if high >= 2 else "held"
+    assert near or expected == judge(level(*each), stored(level()), SHAPE).status
+
+
+def test_what_was_seen_on_a_busy_machine():
+    """An nn.LSTM that recovered is no slower kernel; a slower kernel beside one that suffers is caught."""
+    assert "held" == judge(level(0.80, 1.0, 1.01), stored(level()), SHAPE).status
+    assert "slower" == judge(level(0.97, 0.77, 0.78), stored(level()), SHAPE).status
 
 
 def test_without_a_stored_ratio_nothing_is_judged():
     """An unknown key, a new workload and another shape are reports."""
-    assert "reported" == judge(0.001, None, SHAPE).status
-    other = judge(0.001, stored(10, "T 2, B 2, D 2, J 2"), SHAPE)
+    slow = level(0.1, 0.1, 0.1)
+    assert "reported" == judge(slow, None, SHAPE).status
+    other = judge(slow, stored(level(), "T 2, B 2, D 2, J 2"), SHAPE)
     assert ("reported", "stored for another shape, T 2, B 2, D 2, J 2") == other
 
 
@@ -114,22 +139,22 @@ def test_it_is_measured_again_once_with_twice_the_rounds():
     """The second measurement decides, and the verdict says that there were two."""
     asked = []
 
-    def again(count, value):
+    def again(count, share):
         asked.append(count)
-        return ratio([(value, 1.0)] * count)
+        return level(share, share, share, rounds=count)
 
-    slow = ratio([(8.0, 1.0)] * 9)
-    found, outcome = judge_twice(slow, lambda n: again(n, 9.9), stored(10), SHAPE)
-    assert ([18], "held", 18) == (asked, outcome.status, found.rounds)
+    slow = level(0.8, 0.8, 0.8)
+    found, outcome = judge_twice(slow, lambda n: again(n, 0.99), stored(level()), SHAPE)
+    assert ([18], "held", 18) == (asked, outcome.status, found.ratio.rounds)
     assert "measured again: 8 at first, then 9.9" in outcome.why
-    assert "slower" == judge_twice(slow, lambda n: again(n, 8.1), stored(10), SHAPE)[1].status
+    assert "slower" == judge_twice(slow, lambda n: again(n, 0.81), stored(level()), SHAPE)[1].status
     assert [18, 18] == asked
 
 
 def test_what_is_held_is_measured_once():
     """A retry that could turn a pass into a failure would flake."""
-    good = ratio([(9.9, 1.0)] * 9)
-    found, outcome = judge_twice(good, lambda _: pytest.fail("measured again"), stored(10), SHAPE)
+    good = level(0.99, 0.99, 0.99)
+    found, outcome = judge_twice(good, lambda _: pytest.fail("again"), stored(level()), SHAPE)
     assert (good, "held") == (found, outcome.status)
 
 
@@ -184,8 +209,8 @@ def test_rounds_are_long_enough_and_alike(a, b):
     clock = Counting()
     works = rounds_of(clock.work("a", a), clock.work("b", b), clock=clock)
     lengths = [one.calls * length for one, length in zip(works, (a, b), strict=True)]
-    assert min(lengths) >= 0.999 * max(2e-3, max(a, b) / 4)
-    (pair,) = alternate(*works, 1, clock)
+    assert min(lengths) >= 0.999 * max(2e-3, min(max(a, b) / 4, 0.25))
+    (pair,) = alternate(works, 1, clock)
     assert pair == pytest.approx((a, b))
 
 
@@ -194,7 +219,7 @@ def test_rounds_alternate():
     clock = Counting()
     works = rounds_of(clock.work("a", 1.0), clock.work("b", 1.0), clock=clock)
     clock.order.clear()
-    alternate(*works, 3, clock)
+    alternate(works, 3, clock)
     assert ["a", "b"] * 3 == clock.order
 
 

@@ -22,6 +22,8 @@ SHAPE = result().shape
 class FakeClock:
     """Time passes where a work says so, and a little when it is read, for who waits by it."""
 
+    cuda = False
+
     def __init__(self):
         self.now = 0.0
 
@@ -69,6 +71,7 @@ def measured(monkeypatch):
     """A function that measures a work of so many seconds in a run, against one second of reference."""
     clock = FakeClock()
     monkeypatch.setattr(speed_run, "CLOCK", clock)
+    monkeypatch.setattr(speed_run, "stream", lambda _: clock.work(0.2))
 
     def measure(run, seconds, **settings):
         benchmark = FakeBenchmark(clock)
@@ -85,7 +88,8 @@ def run_with(ratio=None, **settings):
     """A run on a key under which ``ratio`` was stored, or nothing."""
     stored = None
     if ratio is not None:
-        stored = baseline.Baseline(CPU, {"copy/fused": result(ratio=ratio)})
+        kept = result(ratio=ratio, stream=ratio / 5, seconds=1 / ratio)
+        stored = baseline.Baseline(CPU, {"copy/fused": kept})
     return SpeedRun(CPU, stored, "why", **settings)
 
 
