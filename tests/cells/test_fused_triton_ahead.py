@@ -42,7 +42,7 @@ def test_registers_suffice(name, kernel, record_property):
     """At most 80 in float32, so that a multiprocessor holds 24 warps; nothing spilled, no stack."""
     for lanes, dtype, architecture in CASES[: 3 if kernel == "forward" else 4]:
         found = triton_ahead.counts(STEPS[name], kernel, lanes, dtype, architecture)
-        record_property(f"{lanes} lanes, {dtype}, sm_{architecture}", found)
+        record_property(f"{lanes} lanes, {dtype}, sm_{architecture}", str(found))
         assert (0, 0) == (found.spilled, found.stack)
         if dtype == torch.float32:
             assert found.registers <= 80
