@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from cells.core import library
 from cells.core.library import Library
+from cells.core.offer import offered
 from cells.core.unroll import check_inputs, unroll
 from cells.fused import lanes
 from cells.fused.lanes import Lanes
@@ -96,18 +97,14 @@ def _plan(cell: Any, xs: Tensor | None, state: Any, requested: str) -> _Plan:
 
 
 def _in_library(cell: Any, xs: Tensor | None, state: Any) -> Library | str:
-    if not hasattr(cell, "library"):  # not isinstance: a protocol's check is slow
-        return f"{type(cell).__name__} is no cell of torch"
-    form: Library | str = cell.library()
+    form = offered(cell, "library", Library, f"{type(cell).__name__} is no cell of torch")
     if isinstance(form, Library) and xs is not None:
         return library.misfit(form, xs, state) or form
     return form
 
 
 def _in_lanes(cell: Any, xs: Tensor | None, state: Any) -> Lanes | str:
-    if not hasattr(cell, "lanes"):
-        return f"{type(cell).__name__} declares no elementwise step"
-    form: Lanes | str = cell.lanes()
+    form = offered(cell, "lanes", Lanes, f"{type(cell).__name__} declares no elementwise step")
     if not isinstance(form, Lanes):
         return form
     announce(form.step)

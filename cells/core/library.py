@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ DTYPES = (torch.float32, torch.float64)
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A cell in torch's terms: what to call, and with which parameters in which layout.
+    """A cell in torch's terms, as its method ``library`` returns it: what to call, with which parameters.
 
     ``kind``: "lstm" (blocks input, forget, candidate, output), "gru" (reset, update, candidate) or
     "rnn_tanh"; ``weight_ih`` (rows, D), ``weight_hh`` (rows, H) and the biases (rows,), both None or
@@ -40,15 +40,6 @@ class Library:
         """The parameters in the library's order."""
         stored = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         return tuple(tensor for tensor in stored if tensor is not None)
-
-
-@runtime_checkable
-class InLibrary(Protocol):
-    """A cell some of whose variants are torch's own."""
-
-    def library(self) -> Library | str:
-        """The cell in torch's terms, or why this variant is not one of torch's."""
-        ...
 
 
 def paired(bias_ih: Tensor | None, bias_hh: Tensor | None) -> tuple[Tensor | None, Tensor | None]:

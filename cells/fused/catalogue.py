@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cells.core.offer import offered
 from cells.core.registry import get, names
 from cells.fused.lanes import Lanes
 from cells.fused.numba_printer import numba_source
@@ -16,8 +17,7 @@ def steps() -> tuple[Step, ...]:
     """The steps of all registered names whose units do not mix, each once, by name."""
     found = {}
     for name in names():
-        cell = get(name)(2, 16)
-        form = cell.lanes() if hasattr(cell, "lanes") else None
+        form = offered(get(name)(2, 16), "lanes", Lanes, "")
         if isinstance(form, Lanes):
             found[form.step.name] = form.step
     return tuple(found[name] for name in sorted(found))

@@ -17,6 +17,8 @@ from cells.parts.affine import Affine
 from cells.parts.initializers import library_rnn
 from cells.parts.sizes import positive
 
+_defined: dict[str, int] = {}
+
 
 class DiagonalCell(Projected[Any], nn.Module):
     r"""A cell whose units each apply the class's ``unit_step``; made by :func:`diagonal`.
@@ -132,11 +134,16 @@ def diagonal(
 
     def make(function: Function) -> type[DiagonalCell]:
         name = function.__name__
+        # a notebook defines its function again and again, and kernels are known by their names
+        _defined[name] = _defined.get(name, 0) + 1
+        again = f"_{_defined[name]}" if _defined[name] > 1 else ""
         values = dict(constants or {})
         body = {
             "__doc__": function.__doc__ or f"A diagonal cell of the step ``{name}``.",
             "__module__": function.__module__,
-            "unit_step": Step(name, function, len(fields), inputs, weights, len(values)),
+            "unit_step": Step(
+                f"{name}{again}", function, len(fields), inputs, weights, len(values)
+            ),
             "state": namedtuple(f"{name}_state", fields),  # noqa: PYI024 - its fields are arguments
             "constants": values,
             "read": staticmethod(readout or (lambda state: state[0])),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ DTYPES = (torch.float32, torch.float64)
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    r"""A cell in the kernels' terms.
+    r"""A cell in the kernels' terms, as its method ``lanes`` returns it where its units do not mix.
 
     ``step``: what one unit does; ``fields``: the state's fields that it advances, in its order, each
     (\*batch, J); ``project``: xs (…, input_size) to what the units read, (…, K·J), input by input;
@@ -34,15 +34,6 @@ class Lanes:
     weights: Tensor
     constants: tuple[float, ...] = ()
     tail: tuple[str, Callable[[Tensor, tuple[Tensor, ...], Tensor], Tensor]] | None = None
-
-
-@runtime_checkable
-class Diagonal(Protocol):
-    """A cell some of whose variants have units that do not mix."""
-
-    def lanes(self) -> Lanes | str:
-        """The cell in the kernels' terms, or why this variant has no such form."""
-        ...
 
 
 def misfit(form: Lanes, xs: Tensor, state: Any) -> str | None:

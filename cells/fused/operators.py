@@ -8,6 +8,7 @@ examples. A tensor of one replicate stands for all R; a gradient without element
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,58 +46,23 @@ def announce(step: Step) -> str:
     return step.name
 
 
-def _forward_cpu(
-    step: str,
-    projected: Tensor,
-    weights: Tensor,
-    constants: Sequence[float],
-    initial: Sequence[Tensor],
-) -> list[Tensor]:
-    return numba_kernels.forward(_steps[step], projected, weights, constants, initial)
+def _implement(kernels: Any, key: str) -> None:
+    """Let ``kernels``, a module with ``forward`` and ``backward``, run the operators under a dispatch key."""
+
+    def forward(step: str, *arguments: Any) -> list[Tensor]:
+        found: list[Tensor] = kernels.forward(_steps[step], *arguments)
+        return found
+
+    def backward(step: str, *arguments: Any) -> list[Tensor]:
+        found: list[Tensor] = kernels.backward(_steps[step], *arguments)
+        return found
+
+    _library.impl("recurrence", forward, key)
+    _library.impl("recurrence_backward", backward, key)
 
 
-def _backward_cpu(
-    step: str,
-    projected: Tensor,
-    weights: Tensor,
-    constants: Sequence[float],
-    initial: Sequence[Tensor],
-    states: Sequence[Tensor],
-    gradients: Sequence[Tensor],
-) -> list[Tensor]:
-    return numba_kernels.backward(
-        _steps[step], projected, weights, constants, initial, states, gradients
-    )
-
-
-def _forward_cuda(
-    step: str,
-    projected: Tensor,
-    weights: Tensor,
-    constants: Sequence[float],
-    initial: Sequence[Tensor],
-) -> list[Tensor]:
-    return triton_kernels.forward(_steps[step], projected, weights, constants, initial)
-
-
-def _backward_cuda(
-    step: str,
-    projected: Tensor,
-    weights: Tensor,
-    constants: Sequence[float],
-    initial: Sequence[Tensor],
-    states: Sequence[Tensor],
-    gradients: Sequence[Tensor],
-) -> list[Tensor]:
-    return triton_kernels.backward(
-        _steps[step], projected, weights, constants, initial, states, gradients
-    )
-
-
-_library.impl("recurrence", _forward_cpu, "CPU")
-_library.impl("recurrence", _forward_cuda, "CUDA")
-_library.impl("recurrence_backward", _backward_cpu, "CPU")
-_library.impl("recurrence_backward", _backward_cuda, "CUDA")
+_implement(numba_kernels, "CPU")
+_implement(triton_kernels, "CUDA")
 
 
 def _forward_shapes(

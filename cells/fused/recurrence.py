@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cells.fused.first_derivative import Gradients, as_given
 from cells.fused.operators import announce, recurrence, recurrence_backward
 from cells.fused.replicates import fold, unfold
 from cells.fused.step import Step
@@ -71,15 +72,7 @@ class _Recurrence(torch.autograd.Function):
             found = _RecurrenceBackward.apply(  # type: ignore[no-untyped-call]
                 ctx.step, ctx.constants, *tensors, *given
             )
-        read = tensors[: 2 + len(gradients)]
-        return (
-            None,
-            None,
-            *(
-                one.sum(0, keepdim=True) if one.shape[0] > of.shape[0] else one
-                for one, of in zip(found, read, strict=True)
-            ),
-        )
+        return None, None, *as_given(found, tensors[: 2 + len(gradients)])
 
     @staticmethod
     def vmap(
@@ -94,21 +87,10 @@ class _Recurrence(torch.autograd.Function):
         return unfold(out, info.batch_size, replicates)
 
 
-class _RecurrenceBackward(torch.autograd.Function):
+class _RecurrenceBackward(Gradients):
     @staticmethod
     def forward(step: str, constants: tuple[float, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
         return _gradients(step, constants, tensors)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:  # noqa: ARG004 - the signature
-        raise RuntimeError(
-            "the fused kernels have a first derivative only, got a request for a second; use "
-            "backend='reference'"
-        )
 
     @staticmethod
     def vmap(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cells.fused import numba_kernels
+from cells.fused.first_derivative import Gradients, as_given
 from cells.fused.replicates import fold, unfold
 
 _library = torch.library.Library("desiderata", "FRAGMENT")
@@ -169,10 +170,7 @@ class _Networks(torch.autograd.Function):
             found = _gradients(*arguments)
         else:
             found = _NetworksBackward.apply(*arguments)  # type: ignore[no-untyped-call]
-        return None, *(
-            one.sum(0, keepdim=True) if one.shape[0] > of.shape[0] else one
-            for one, of in zip(found, tensors, strict=True)
-        )
+        return None, *as_given(found, tensors)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], accumulate: bool, *tensors: Tensor) -> Any:
@@ -182,21 +180,10 @@ class _Networks(torch.autograd.Function):
         return whole, dim
 
 
-class _NetworksBackward(torch.autograd.Function):
+class _NetworksBackward(Gradients):
     @staticmethod
     def forward(accumulate: bool, wanted: bool, *tensors: Tensor) -> tuple[Tensor, ...]:
         return _gradients(accumulate, wanted, *tensors)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:  # noqa: ARG004 - the signature
-        raise RuntimeError(
-            "the fused kernels have a first derivative only, got a request for a second; use "
-            "backend='reference'"
-        )
 
     @staticmethod
     def vmap(

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from cells import Layout
+from cells.core.offer import offered
 from cells.fused import numba_kernels
 from cells.fused.lanes import Lanes
 from cells.fused.operators import announce, recurrence, recurrence_backward
@@ -53,10 +54,7 @@ class Gap(NamedTuple):
 
 def declared(probe: Probe) -> Lanes | str:
     """The elementwise step of the cell, or why it cannot stand for the cell here."""
-    cell = probe.cell
-    if not hasattr(cell, "lanes"):
-        return "it declares no elementwise step"
-    form: Lanes | str = cell.lanes()
+    form = offered(probe.cell, "lanes", Lanes, "it declares no elementwise step")
     if not isinstance(form, Lanes):
         return form
     names = tuple(field.name for field in probe.layout.fields)

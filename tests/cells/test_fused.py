@@ -2,77 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 import torch
-import torch.nn.functional as F
+from fused_models import VARIANTS, both, everything, gap, make, stacked, start
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.func import functional_call, grad, jacrev, vmap
 
 import cells
-from cells.fused import numba_kernels, operators, store, unit_networks
-from cells.fused.step import Step
-from cells.fused.trace import trace
+from cells.fused import numba_kernels, operators, unit_networks
 
 pytest.importorskip("numba", reason="kernels on the CPU need numba (the extra 'fused')")
 torch.set_num_threads(1)
-
-VARIANTS = {
-    "gato": ("gato", {}),
-    "gato-tanh": ("gato", {"reg": "tanh", "lam": 0.5}),
-    "gato-zero": ("gato", {"s_mode": "zero"}),
-    "gato-overwritten": ("gato", {"s_mode": "no_residual", "gamma": "sin"}),
-    "gato-wrapped": ("gato", {"wrap_s": True}),
-    "gato-quarter": ("gato", {"s_fraction": 0.25}),
-    "gato-all-recurrent": ("gato", {"s_fraction": 0.0}),
-    "gato-2": ("gato-2", {"k": 3}),
-    "gru-after": ("gru-diag", {}),
-    "gru-before": ("gru-diag", {"reset": "before", "n_b": 1}),
-    "gru-no-bias": ("gru-diag", {"n_b": 0}),
-    "lstm": ("lstm-diag", {"forget_offset": 1.0}),
-    "lstm-tied": ("lstm-diag", {"tied": True}),
-    "brhn": ("brhn-diag", {}),
-    "rhn": ("rhn", {"diagonal": True}),
-    "indrnn": ("indrnn", {}),
-    "indrnn-tanh": ("indrnn", {"nonlinearity": "tanh"}),
-}
-
-
-def make(variant, hidden_size=8, dtype=torch.float64, seed=0):
-    """One cell of three inputs with weights large enough to matter."""
-    name, knobs = VARIANTS[variant]
-    generator = torch.Generator().manual_seed(seed)
-    cell = cells.get(name)(3, hidden_size, generator=generator, **knobs).to(dtype)
-    with torch.no_grad():
-        for parameter in cell.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator))
-    return cell
-
-
-def everything(cell, backend, xs, state, seed=1):
-    """Outputs, the last state, and the gradients of all inputs, initial states and parameters."""
-    begin = [field.detach().clone().requires_grad_() for field in state]
-    xs = xs.detach().requires_grad_()
-    model = cells.Recurrent(cell, backend=backend)
-    outputs, (last,) = model(xs, (type(state)(*begin),))
-    generator = torch.Generator().manual_seed(seed)
-    loss = sum(
-        (one * torch.randn(one.shape, generator=generator, dtype=one.dtype)).sum()
-        for one in (outputs, *last)
-    )
-    wanted = [xs, *begin, *cell.parameters()]
-    found = torch.autograd.grad(loss, wanted, allow_unused=True)
-    zeros = (torch.zeros_like(w) if f is None else f for w, f in zip(wanted, found, strict=True))
-    return [outputs, *last, *zeros]
-
-
-def start(cell, *batch, dtype=torch.float64):
-    """An initial state that is not zero."""
-    generator = torch.Generator().manual_seed(2)
-    like = cell.initial_state(*batch)
-    return type(like)(*(torch.randn(f.shape, generator=generator).to(dtype) for f in like))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -110,25 +51,6 @@ def test_single_precision_at_ragged_sizes(variant, units, steps, batch, seed):
     for mine, other, true in zip(ours, theirs, truth, strict=True):
         scale = gap(true, torch.zeros_like(true))
         assert gap(mine, true) <= 4 * gap(other, true) + 2e-5 * scale + 1e-30
-
-
-def gap(a, b):
-    """The largest difference."""
-    return float((a - b).detach().abs().max()) if a.numel() else 0.0
-
-
-def stacked(cell, count):
-    """The parameters of ``count`` models like ``Recurrent(cell)``, by name."""
-    generator = torch.Generator().manual_seed(5)
-    named = cells.Recurrent(cell).named_parameters()
-    return {
-        name: torch.randn(count, *p.shape, generator=generator, dtype=p.dtype) for name, p in named
-    }
-
-
-def both(cell):
-    """A model of it by the kernels, and one by the reference."""
-    return [cells.Recurrent(cell, backend=name) for name in ("fused", "reference")]
 
 
 @pytest.mark.parametrize("variant", ["gato", "gato-2", "lstm", "gru-after"])
@@ -312,127 +234,6 @@ def test_without_numba_the_reference_runs(monkeypatch):
     cells.Recurrent(cell)(xs)
 
 
-ONE = {"states": 1, "inputs": 1}
-FOUR = torch.arange(4, dtype=torch.float64)
-
-
-@pytest.mark.parametrize(
-    ("said", "build"),
-    [
-        ("name: expected lower-case words", lambda f: Step("My-Cell", f, **ONE)),
-        ("inputs: expected at least 1, got 0", lambda f: Step("a", f, states=1, inputs=0)),
-        (
-            "cumsum.* is no elementwise operation",
-            lambda _: trace(Step("a", lambda s, p, *_: (s[0].cumsum(-1) + p[0],), **ONE)),
-        ),
-        (
-            "expected 1 new states of shape .4,., got",
-            lambda _: trace(Step("a", lambda *a: (a[0][0], a[1][0]), **ONE)),
-        ),
-        (
-            "holds a tensor of its own",
-            lambda _: trace(Step("a", lambda s, *_: (s[0] * FOUR,), **ONE)),
-        ),
-    ],
-)
-def test_a_step_that_cannot_be_is_refused(said, build):
-    """With what was expected."""
-    with pytest.raises(ValueError, match=said):
-        build(lambda s, p, *_: (s[0] + p[0],))
-
-
-def test_two_steps_of_one_name_are_refused():
-    """The operators know a step by its name alone."""
-    first = Step("twin_step", lambda s, p, *_: (s[0] + p[0],), **ONE)
-    second = Step("twin_step", lambda s, p, *_: (s[0] - p[0],), **ONE)
-    operators.announce(first)
-    operators.announce(first)
-    with pytest.raises(ValueError, match=r"two different steps are called 'twin_step'.*rename"):
-        operators.announce(second)
-
-
-def test_the_checked_in_sources_are_what_is_generated():
-    """`python -m cells.fused` would change nothing."""
-    from cells.fused.catalogue import sources
-
-    wanted = sources()
-    found = {
-        path.name: path.read_text(encoding="utf-8")
-        for path in store.GENERATED.glob("*_*.py")
-        if path.name != "__init__.py"
-    }
-    assert found.keys() == wanted.keys()
-    stale = [name for name, text in wanted.items() if found[name] != text]
-    assert not stale, "run `python -m cells.fused` and commit what it writes"
-
-
-def test_a_cell_of_one_function(tmp_path, monkeypatch):
-    """A stranger's step gets a cell and kernels, whose source goes to the user's cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-
-    @cells.diagonal(
-        state=("total", "leak"), inputs=2, weights=1, constants={"rate": 0.5}, memory=("total",)
-    )
-    def leaky_sum(states, inputs, weights, constants):
-        total, leak = states
-        new = constants[0] * leak + torch.tanh(inputs[0] + weights[0] * leak)
-        return total + torch.sigmoid(inputs[1]) * new, new
-
-    cell = leaky_sum(3, 8, rate=0.25).double()
-    xs = torch.randn(6, 2, 3, dtype=torch.float64)
-    state = start(cell, 2)
-    ours, theirs = (everything(cell, name, xs, state) for name in ("fused", "reference"))
-    torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=1e-12)
-    (written,) = (tmp_path / "desiderata" / "kernels").glob("leaky_sum_numba_*.py")
-    assert "Generated from the step 'leaky_sum'" in written.read_text(encoding="utf-8")
-    assert ("total",) == cell.channels.memory
-    other = leaky_sum(3, 8, rate=0.5).double()
-    other.load_state_dict(cell.state_dict())
-    assert not torch.equal(cells.Recurrent(other)(xs)[0], cells.Recurrent(cell)(xs)[0])
-
-
-def simple(**knobs):
-    """The same as a cell, with the decorator's arguments ``knobs``."""
-    return cells.diagonal(inputs=1, **knobs)(lambda s, p, *_: tuple(one + p[0] for one in s))
-
-
-@pytest.mark.parametrize(
-    ("error", "said", "build"),
-    [
-        (ValueError, "memory: expected names of the state's fields", lambda: simple(memory=("x",))),
-        (
-            ValueError,
-            "hidden_size counts all 2 fields",
-            lambda: cells.diagonal(state=("a", "b"), inputs=1)(named)(3, 5),
-        ),
-        (
-            TypeError,
-            "expects the constants none, got rate",
-            lambda: cells.diagonal(inputs=1)(named)(3, 5, rate=1.0),
-        ),
-    ],
-)
-def test_a_cell_of_one_function_that_cannot_be(error, said, build):
-    """With what was expected."""
-    with pytest.raises(error, match=said):
-        build()
-
-
-def named(states, inputs, *_):
-    """A step that adds its input to every field."""
-    return tuple(one + inputs[0] for one in states)
-
-
-def test_a_folder_that_cannot_be_written_costs_a_compilation(tmp_path, monkeypatch):
-    """The source goes to a temporary folder instead."""
-    (tmp_path / "desiderata").write_text("a file where the folder should be")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    step = Step("homeless", lambda s, p, *_: (torch.tanh(s[0] + p[0]),), **ONE)
-    module = store.load(step, "numba", lambda *_: "NUMBERS = ()\n")
-    assert not str(module.__file__).startswith(str(tmp_path))
-    assert list(itertools.chain(module.NUMBERS)) == []
-
-
 def test_finite_differences_agree_on_networks_of_units():
     """Inputs, states, weights and what was held, of the kernel behind two-layer GATO."""
     torch.manual_seed(0)
@@ -459,53 +260,3 @@ def test_networks_of_units_are_not_let_loose_on_other_shapes(said, place, size):
     tensors = [torch.zeros(one, dtype=torch.float64) for one in sizes]
     with pytest.raises(ValueError, match=said):
         unit_networks.networks(*tensors, True)  # noqa: FBT003
-
-
-def test_where_nothing_can_be_cached_kernels_are_compiled_all_the_same(monkeypatch):
-    """The second attempt has a temporary folder; any other error is passed on."""
-    import numba
-
-    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    folders = []
-
-    def module():
-        folders.append(numba.config.CACHE_DIR)
-        if not numba.config.CACHE_DIR:
-            raise RuntimeError("cannot cache function 'forward': no locator available")
-        return "compiled"
-
-    assert numba_kernels.compiled(module) == "compiled"
-    assert folders[0] != folders[1]
-    with pytest.raises(RuntimeError, match="another error"):
-        numba_kernels.compiled(lambda: (_ for _ in ()).throw(RuntimeError("another error")))
-
-
-def motley(states, inputs, weights, _):
-    """What people write in steps, all of it at once."""
-    (h,), (x,) = states, (inputs[0] + weights[0] * states[0],)
-    parts = [
-        torch.maximum(x, h), torch.minimum(x, 0.3 * h), torch.rsqrt(1 + x * x), x.clamp(-0.5, 0.5),
-        x.clamp_min(0.1), x.clamp(max=0.2), x**2, 0.1 * x**3, (1 + x.abs()) ** -1.5, (0.1 + x.abs()) ** 0.5,
-        F.silu(x), F.elu(x), F.leaky_relu(x), F.hardtanh(x), F.mish(x), F.relu6(x),
-        F.logsigmoid(x), F.softplus(x), F.softsign(x), torch.expm1(0.5 * x), torch.lerp(x, h, 0.3),
-        torch.add(x, h, alpha=0.5), torch.sub(x, h, alpha=2.0), torch.where(x > h, x, h * x),
-        torch.sign(x), torch.floor(x), torch.sin(x) + torch.cos(h), torch.log(1 + x.abs()),
-        torch.addcmul(x, x, h, value=0.5), x / (1 + h.abs()), torch.square(h), F.threshold(x, 0.1, 0.2),
-    ]  # fmt: skip
-    return (0.05 * sum(parts),)
-
-
-def test_the_operations_that_people_use():
-    """All have a kernel, by torch's decompositions or by ours."""
-    cell = cells.diagonal(inputs=1, weights=1)(motley)(3, 8).double()
-    xs, state = torch.randn(5, 3, 3, dtype=torch.float64), start(cell, 3)
-    ours, theirs = (everything(cell, name, xs, state) for name in ("fused", "reference"))
-    torch.testing.assert_close(ours, theirs, atol=1e-11, rtol=1e-11)
-
-
-@pytest.mark.parametrize("name", ["erf", "atan", "round"])
-def test_what_has_no_kernel_is_named(name):
-    """With what there is."""
-    step = Step("rare", lambda s, p, *_: (getattr(torch, name)(s[0] + p[0]),), **ONE)
-    with pytest.raises(ValueError, match=rf"aten.{name}.default is no elementwise operation that"):
-        trace(step)

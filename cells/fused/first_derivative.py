@@ -1,0 +1,33 @@
+"""What the differentiable functions over kernels share: they have a first derivative and no second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Gradients(torch.autograd.Function):
+    """The base of a function that computes gradients by a kernel, and has none itself."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        """Nothing is kept."""
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:  # noqa: ARG004 - the signature
+        """Raise ``RuntimeError``, with the remedy."""
+        raise RuntimeError(
+            "the fused kernels have a first derivative only, got a request for a second; use "
+            "backend='reference'"
+        )
+
+
+def as_given(found: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The gradients of ``tensors``, summed over replicates where one tensor stood for all of them."""
+    return [
+        one.sum(0, keepdim=True) if one.shape[0] > of.shape[0] else one
+        for one, of in zip(found, tensors, strict=True)
+    ]
