@@ -13,6 +13,8 @@ from cells.core.unroll import check_inputs, unroll
 from cells.fused import lanes
 from cells.fused.lanes import Lanes
 from cells.fused.operators import announce
+from cells.graphs import dispatch
+from cells.graphs.graphs import Graphs
 
 Backend = Literal["auto", "reference", "library", "fused"]
 BACKENDS: tuple[Backend, ...] = ("auto", "reference", "library", "fused")
@@ -21,8 +23,9 @@ BACKENDS: tuple[Backend, ...] = ("auto", "reference", "library", "fused")
 class Choice(NamedTuple):
     """What runs a layer, and why.
 
-    ``name``: "reference" (the readable step, unrolled), "library" (torch's kernels) or "fused" (kernels
-    generated from the step of a cell whose units do not mix).
+    ``name``: "reference" (the readable step, unrolled), "library" (torch's kernels), "fused" (kernels
+    generated from the step of a cell whose units do not mix) or "graphed" (on CUDA, the unroll of any other
+    cell as a CUDA graph, its step compiled).
     """
 
     name: str
@@ -33,7 +36,7 @@ class _Plan(NamedTuple):
     """A choice, and the cell in the kernels' terms where some were chosen."""
 
     choice: Choice
-    form: Library | Lanes | None
+    form: Library | Lanes | Graphs | None
 
 
 def backends(model: Any, xs: Tensor | None = None) -> tuple[Choice, ...]:
@@ -44,8 +47,8 @@ def backends(model: Any, xs: Tensor | None = None) -> tuple[Choice, ...]:
     """
     layers = getattr(model, "layers", None)
     if not isinstance(layers, nn.ModuleList):  # a cell may use the name for something else
-        return (_plan(model, xs, None, "auto").choice,)
-    return tuple(_plan(layer, xs, None, str(model.backend)).choice for layer in layers)
+        return (_choice(model, xs, "auto"),)
+    return tuple(_choice(layer, xs, str(model.backend)) for layer in layers)
 
 
 def check_backend(requested: str) -> None:
@@ -68,7 +71,16 @@ def run(cell: Any, xs: Tensor, state: Any, requested: str) -> tuple[Tensor, Any]
         return library.run(form, xs, state)
     if isinstance(form, Lanes):
         return lanes.run(cell, form, xs, state)
+    if isinstance(form, Graphs):
+        return form.run(cell, xs, state)
     return unroll(cell, xs, state)
+
+
+def _choice(cell: Any, xs: Tensor | None, requested: str) -> Choice:
+    choice, form = _plan(cell, xs, None, requested)
+    if not isinstance(form, Graphs) or xs is None:
+        return choice
+    return Choice(*form.status(cell, xs, cell.initial_state(*xs.shape[1:-1])))
 
 
 def _plan(cell: Any, xs: Tensor | None, state: Any, requested: str) -> _Plan:
@@ -88,10 +100,15 @@ def _plan(cell: Any, xs: Tensor | None, state: Any, requested: str) -> _Plan:
             reason = f"its units do not mix: kernel {own.step.name}"
             return _Plan(Choice("fused", reason), own)
         reasons.append(own)
+        graphs = dispatch.offer(cell, xs, state)
+        if isinstance(graphs, Graphs):
+            return _Plan(Choice("graphed", "a CUDA graph for every shape that comes back"), graphs)
+        if graphs is not None:
+            reasons.append(graphs)
     if requested != "auto":
         raise ValueError(
-            f"backend={requested!r} expects a cell and inputs that its kernels can run: {reasons[0]}; "
-            "use backend='auto' or 'reference'"
+            f"backend={requested!r} expects a cell and inputs that its kernels can run: "
+            f"{'; '.join(reasons)}; use backend='auto' or 'reference'"
         )
     return _Plan(Choice("reference", "; ".join(reasons)), None)
 
