@@ -45,10 +45,16 @@ def disagreement(
             return f"{place} is {_form(mine)} instead of {_form(other)}"
         unit = _unit(like.dtype)
         share = min((FLOOR + steps) * unit, WIDEST) if unit else 0.0
-        off = _largest(mine if other is None else other if mine is None else mine - other)
+        off = _distance(mine, other)
         if not off <= share * _largest(other) + unit * overall:
             return f"{place} is off by {off:.3g}, where the largest entry is {_largest(other):.3g}"
     return None
+
+
+def _distance(one: Tensor | None, other: Tensor | None) -> float:
+    if one is None or other is None:
+        return _largest(other if one is None else one)
+    return _largest(one != other if one.dtype == torch.bool else one - other)
 
 
 def require_finite(tensors: Sequence[Tensor | None]) -> None:

@@ -163,12 +163,12 @@ class Graphs:
         plain = Program(twin, twin.cell, xs, state, **graded)
         inspect(plain)
         inputs = (xs, *state)
-        expected = answers(plain, inputs)
+        expected, reach = answers(plain, inputs), plain.reach()
         tried = []
         for how, form in self._steps(key, twin, state):
             try:
                 program = Program(twin, form(), xs, state, **graded)
-                recording = Recording(program, self.recorder, arena.pool, how)
+                recording = Recording(program, self.recorder, arena.pool, how, reach)
                 recording.check(inputs, expected)
             except Exception as error:  # noqa: BLE001 - compilers raise whatever they like
                 tried.append(_told(error))

@@ -67,6 +67,30 @@ class Program:
             with within:
                 self.backward()
 
+    def reach(self) -> tuple[tuple[bool, ...], ...]:
+        """Of each output that has a gradient, which of the leaves it depends on, by the plain loop.
+
+        The gradient of a leaf on which nothing depends that is differentiated is None and no zeros: an
+        optimizer passes over the one and moves by its momentum for the other.
+        """
+        with torch.set_grad_enabled(self.differentiated):
+            flat = self._run(self.twin.cell, self.inputs)
+        wanted = [one for one in self.leaves if one.requires_grad]
+        found = []
+        for one in flat:
+            if one.requires_grad:
+                gradients = iter(
+                    torch.autograd.grad(
+                        one, wanted, torch.zeros_like(one), retain_graph=True, allow_unused=True
+                    )
+                )
+                found.append(
+                    tuple(
+                        leaf.requires_grad and next(gradients) is not None for leaf in self.leaves
+                    )
+                )
+        return tuple(found)
+
     def reference(
         self, inputs: Sequence[Tensor], upstream: Sequence[Tensor] | None
     ) -> tuple[tuple[Tensor, ...], Gradients]:

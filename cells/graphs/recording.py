@@ -13,6 +13,7 @@ from cells.graphs.inspection import Inspection, RefusalError
 from cells.graphs.program import Gradients, Program
 from cells.graphs.recorder import Recorder
 
+Reach = tuple[tuple[bool, ...], ...]
 Answers = tuple[tuple[Tensor | None, ...], Gradients]
 
 
@@ -20,11 +21,14 @@ class Recording:
     """A :class:`~cells.graphs.program.Program` that was recorded with ``pool``.
 
     ``results``: where its outputs lie after :meth:`forward`, and ``gradients`` where those of the leaves lie
-    after :meth:`backward`, or None. ``how``: in words, what was recorded. Raises what recording raises.
+    after :meth:`backward`, or None. ``how``: in words, what was recorded; ``reach``: as
+    :meth:`~cells.graphs.program.Program.reach` tells. Raises what recording raises.
     """
 
-    def __init__(self, program: Program, recorder: Recorder, pool: Any, how: str) -> None:
-        self.program, self.how = program, how
+    def __init__(
+        self, program: Program, recorder: Recorder, pool: Any, how: str, reach: Reach
+    ) -> None:
+        self.program, self.how, self.reach = program, how, reach
         device = program.inputs[0].device
         _fill(program.inputs)
         recorder.rehearse(program.whole, device)
@@ -34,6 +38,9 @@ class Recording:
         self.gradients: Gradients = ()
         if any(self.graded):
             self.gradients, self._backward = recorder.record(program.backward, device, pool)
+            missing = [one is None for one in self.gradients]
+            if any(gone and any(on) for gone, *on in zip(missing, *reach, strict=True)):
+                raise RefusalError(f"with the {how} a gradient is missing that the loop has")
 
     @torch.no_grad()
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -52,7 +59,16 @@ class Recording:
         for place, one in zip(self.program.upstream, upstream, strict=True):
             place.zero_() if one is None else place.copy_(one)
         self._backward()
-        return tuple(None if one is None else one.clone() for one in self.gradients)
+        return self.reached(upstream, [None if g is None else g.clone() for g in self.gradients])
+
+    def reached(
+        self, upstream: Sequence[Tensor | None], gradients: Sequence[Tensor | None]
+    ) -> Gradients:
+        """``gradients``, but None for leaves on which nothing depends that ``upstream`` is given for."""
+        given = [on for one, on in zip(upstream, self.reach, strict=True) if one is not None]
+        return tuple(
+            one if any(on[place] for on in given) else None for place, one in enumerate(gradients)
+        )
 
     def check(self, inputs: Sequence[Tensor], expected: Answers | None = None) -> None:
         """Raise :class:`RefusalError` unless a replay on ``inputs`` agrees with the loop, gradients included.

@@ -110,7 +110,7 @@ class _Gradients(torch.autograd.Function):
             torch.zeros_like(place) if one is None else one
             for one, place in zip(upstream, recording.program.upstream, strict=True)
         ]
-        return recording.program.reference(node.inputs, given)[1]
+        return recording.reached(upstream, recording.program.reference(node.inputs, given)[1])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:  # noqa: ARG004 - the signature

@@ -10,6 +10,7 @@ import weakref
 import pytest
 import torch
 from eager_graphs import EagerRecorder, recording
+from graph_calls import assert_same, call_of, cell_of, gradients_of, leaves_of, loss_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,69 +21,7 @@ from cells.graphs.graphs import MOST, USES, Graphs
 
 torch.set_num_threads(1)
 
-INPUTS = 3
 SOME = ("rru", "nru", "g-lstm", "mogrifier-lstm", "eurnn", "rhn", "ur-lstm", "sru")
-
-
-def cell_of(name, seed=0, size=20):
-    """A cell in double precision with weights of some size."""
-    generator = torch.Generator().manual_seed(seed)
-    cell = cells.get(name)(INPUTS, size, generator=generator).double()
-    with torch.no_grad():
-        for one in cell.parameters():
-            one.add_(0.2 * torch.randn(one.shape, generator=generator, dtype=one.dtype))
-    return cell
-
-
-def call_of(cell, steps, batch, seed=0, *, graded=True):
-    """Inputs, and a state away from zero."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def drawn(like, shape):
-        if not (like.is_floating_point() or like.is_complex()):
-            return like
-        return torch.randn(shape, generator=generator, dtype=like.dtype).requires_grad_(graded)
-
-    start = cell.initial_state(*batch)
-    xs = drawn(torch.zeros(1, dtype=torch.float64), (steps, *batch, INPUTS))
-    return xs, type(start)(*(drawn(one, one.shape) for one in start))
-
-
-def loss_of(outputs, state):
-    """A number that every output has its own share in."""
-    total = outputs.new_zeros(())
-    for one in (outputs, *state):
-        if one.requires_grad:
-            real = torch.view_as_real(one) if one.is_complex() else one
-            weights = torch.linspace(0.5, 1.5, real.numel(), dtype=torch.float64)
-            total = total + (real.flatten() * weights).sum()
-    return total
-
-
-def leaves_of(cell, xs, state):
-    """What gradients are taken of."""
-    return [one for one in (xs, *state, *cell.parameters()) if one.requires_grad]
-
-
-def gradients_of(cell, xs, state, result, **options):
-    """In inputs, states and parameters, with zeros for None."""
-    leaves = leaves_of(cell, xs, state)
-    found = torch.autograd.grad(loss_of(*result), leaves, allow_unused=True, **options)
-    return [
-        torch.zeros_like(leaf) if one is None else one
-        for one, leaf in zip(found, leaves, strict=True)
-    ]
-
-
-def assert_same(graphs, cell, xs, state):
-    """Outputs, states and gradients are the loop's, to the last bit: it is the same work."""
-    ours, theirs = graphs.run(cell, xs, state), unroll(cell, xs, state)
-    for mine, other in zip((ours[0], *ours[1]), (theirs[0], *theirs[1]), strict=True):
-        assert torch.equal(mine, other)
-        assert mine.requires_grad == other.requires_grad
-    assert type(ours[1]) is type(theirs[1])
-    mine, other = (gradients_of(cell, xs, state, one) for one in (ours, theirs))
-    assert all(map(torch.equal, mine, other))
 
 
 @pytest.mark.parametrize("batch", [(), (3,), (2, 2)], ids=str)
@@ -206,6 +145,30 @@ def test_a_second_forward_before_the_backward_of_the_first_runs_the_loop():
     assert before + 2 == graphs.recorder.replayed
     assert_same(graphs, cell, *first)
     assert before + 4 == graphs.recorder.replayed
+
+
+@pytest.mark.parametrize("name", ["rru", "nru", "lstm", "g-lstm"])
+def test_what_nothing_depends_on_has_no_gradient(name):
+    """None, and no zeros, whichever outputs are differentiated; also where the loop computes it anew."""
+    cell, graphs = cell_of(name), recording()
+    for steps in (1, 3):
+        call = call_of(cell, steps, (2,))
+        graphs.run(cell, *call)
+        leaves = leaves_of(cell, *call)
+        count = sum(one.requires_grad for one in (graphs.run(cell, *call)[0], *call[1]))
+        for chosen in range(count):
+            ours, theirs = (
+                [one for one in (outputs, *state) if one.requires_grad][chosen]
+                for outputs, state in (graphs.run(cell, *call), unroll(cell, *call))
+            )
+            for _ in range(2):
+                mine, other = (
+                    torch.autograd.grad(one.sum(), leaves, retain_graph=True, allow_unused=True)
+                    for one in (ours, theirs)
+                )
+                assert [one is None for one in other] == [one is None for one in mine]
+                assert all(a is None or torch.equal(a, b) for a, b in zip(mine, other, strict=True))
+            del ours, theirs
 
 
 def test_an_answer_that_is_dropped_frees_the_memory():
