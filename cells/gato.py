@@ -51,6 +51,7 @@ from cells.fused.step import Step
 from cells.parts.affine import Affine
 from cells.parts.initializers import library_linear, uniform
 from cells.parts.sizes import one_of, positive, within
+from cells.parts.unit_networks import UnitNetworks
 
 
 class GATOState(NamedTuple):
@@ -65,25 +66,6 @@ class GATOInputs(NamedTuple):
 
     recurrence: Tensor
     x: Tensor
-
-
-class UnitNetworks(nn.Module):
-    """F_j(x, r_j) = w2_j · ReLU(W1_j x + u1_j r_j + b1_j) + b2_j: one small network per memory unit."""
-
-    def __init__(self, input_size: int, units: int, k: int) -> None:
-        super().__init__()
-        self.weight_ih = nn.Parameter(torch.empty(units, k, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(units, k))
-        self.bias_ih = nn.Parameter(torch.empty(units, k))
-        self.weight_out = nn.Parameter(torch.empty(units, k))
-        self.bias_out = nn.Parameter(torch.empty(units))
-
-    def forward(self, x: Tensor, r: Tensor) -> Tensor:
-        """``x`` (\\*batch, D), ``r`` (\\*batch, units) to (\\*batch, units)."""
-        inputs = F.linear(x, self.weight_ih.flatten(0, 1), self.bias_ih.flatten())
-        inputs = inputs.unflatten(-1, self.weight_hh.shape)
-        hidden = F.relu(torch.addcmul(inputs, self.weight_hh, r.unsqueeze(-1)))
-        return (hidden * self.weight_out).sum(-1) + self.bias_out
 
 
 @register("gato")
@@ -206,8 +188,9 @@ class GATO(Deferred[GATOState], nn.Module):
         """One layer: r and s together where they have one width; else r, and s behind it."""
         recurrent = self.recurrence.weight_hh.unflatten(0, (2, -1))
         if isinstance(self.increment, Affine) and self.memory_size == self.recurrent_size:
+            knobs = (self.reg, self.s_mode, self.wrap_s, self.gamma, self.readout_mode)
             return Lanes(
-                _BOTH[self.reg, self.s_mode, self.wrap_s],
+                _BOTH[knobs],
                 ("memory", "recurrent"),
                 self._all_inputs,
                 torch.cat((self.increment.weight_hh.unsqueeze(0), recurrent)),
@@ -267,12 +250,8 @@ class GATO(Deferred[GATOState], nn.Module):
 
     def readout(self, state: GATOState) -> Tensor:
         """γ of what ``readout`` names, recurrent part first."""
-        gamma = torch.cos if self.gamma == "cos" else torch.sin
-        s = gamma(state.memory)
-        if self.readout_mode == "gamma_s_only":
-            return s
-        r = state.recurrent if self.readout_mode == "gamma_s_raw_r" else gamma(state.recurrent)
-        return torch.cat((r, s), -1)
+        parts = _decoded(state.memory, state.recurrent, self.gamma, self.readout_mode)
+        return torch.cat(parts, -1) if len(parts) > 1 else parts[0]
 
 
 def _regulated(
@@ -292,8 +271,16 @@ def _modulo(s: Tensor) -> Tensor:
     return s - 2 * math.pi * torch.floor(s.detach() / (2 * math.pi))
 
 
-def _both(reg: str, s_mode: str, wrap: bool) -> Step:
-    """One unit of each channel, in one layer."""
+def _decoded(s: Tensor, r: Tensor, gamma: str, readout: str) -> tuple[Tensor, ...]:
+    """What is read of the two channels."""
+    decode = torch.cos if gamma == "cos" else torch.sin
+    if readout == "gamma_s_only":
+        return (decode(s),)
+    return (r if readout == "gamma_s_raw_r" else decode(r), decode(s))
+
+
+def _both(reg: str, s_mode: str, wrap: bool, gamma: str, readout: str) -> Step:
+    """One unit of each channel, in one layer, decoded."""
 
     def unit(
         states: Sequence[Tensor],
@@ -308,9 +295,23 @@ def _both(reg: str, s_mode: str, wrap: bool) -> Step:
         regulate, candidate = (inputs[k] + weights[k] * r for k in (1, 2))
         return s, _regulated(r, regulate, candidate, constants[0], reg)
 
-    mode = "" if s_mode == "residual" else f"_{s_mode}"
-    name = f"gato_{reg}{mode}{'_wrapped' if wrap else ''}"
-    return Step(name, unit, states=2, inputs=3, weights=3, constants=1)
+    def decode(states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        s, r = states
+        return _decoded(s, r, gamma, readout)
+
+    parts = ["gato", reg, gamma]
+    parts += [s_mode] * (s_mode != "residual") + ["wrapped"] * wrap
+    parts += [readout.removeprefix("gamma_")] * (readout != "gamma_both")
+    return Step(
+        "_".join(parts),
+        unit,
+        states=2,
+        inputs=3,
+        weights=3,
+        constants=1,
+        readouts=1 if readout == "gamma_s_only" else 2,
+        decode=decode,
+    )
 
 
 def _recurrent(reg: str) -> Step:
@@ -333,7 +334,11 @@ def _recurrent(reg: str) -> Step:
 _BOTH = {
     knobs: _both(*knobs)
     for knobs in itertools.product(
-        ("sigmoid", "tanh"), ("residual", "zero", "no_residual"), (False, True)
+        ("sigmoid", "tanh"),
+        ("residual", "zero", "no_residual"),
+        (False, True),
+        ("cos", "sin"),
+        ("gamma_both", "gamma_s_raw_r", "gamma_s_only"),
     )
 }
 _RECURRENT = {reg: _recurrent(reg) for reg in ("sigmoid", "tanh")}

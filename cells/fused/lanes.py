@@ -25,7 +25,8 @@ class Lanes:
     (\*batch, J); ``project``: xs (…, input_size) to what the units read, (…, K·J), input by input;
     ``weights`` (w, J): the units' own; ``constants``: the step's, in its order. ``tail``: for a field that
     feeds back into nothing and is not the kernel's: its name, and the function of (xs, the states before
-    every step, its initial value) that gives it for all steps.
+    every step, its initial value) that gives it for all steps. A step that decodes gives what the cell's
+    ``readout`` would, readout by readout, and has no tail.
     """
 
     step: Step
@@ -66,7 +67,7 @@ def run(cell: Any, form: Lanes, xs: Tensor, state: Any) -> tuple[Tensor, Any]:
     }
     projected = form.project(xs)
     initial = [old[name].reshape(examples, -1) for name in form.fields]
-    after = recurrence.run(
+    results = recurrence.run(
         form.step,
         projected.reshape(steps, examples, projected.shape[-1]),
         form.weights,
@@ -75,13 +76,15 @@ def run(cell: Any, form: Lanes, xs: Tensor, state: Any) -> tuple[Tensor, Any]:
     )
     states = {
         name: one.reshape(steps, *batch, one.shape[-1])
-        for name, one in zip(form.fields, after, strict=True)
+        for name, one in zip(form.fields, results[: form.step.states], strict=True)
     }
     if form.tail is not None:
         name, tail = form.tail
         before = tuple(torch.cat((old[one].unsqueeze(0), states[one][:-1])) for one in form.fields)
         states[name] = tail(xs, before, old[name])
-    every = type(state)(**states)
-    outputs: Tensor = cell.readout(every)
+    if form.step.readouts:
+        outputs = results[-1].reshape(steps, *batch, results[-1].shape[-1])
+    else:
+        outputs = cell.readout(type(state)(**states))
     last = type(state)(**{name: one[-1] for name, one in states.items()})
     return outputs, last

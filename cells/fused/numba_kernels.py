@@ -37,12 +37,13 @@ def forward(
     constants: Sequence[float],
     initial: Sequence[Tensor],
 ) -> list[Tensor]:
-    """The states after every step, each (R, T, B, J); see :mod:`cells.fused.operators` for the shapes."""
+    """The states after every step and the readouts; see :mod:`cells.fused.operators` for the shapes."""
     replicates = check(step, projected, weights, constants, initial)
     kernel = _module(step)
     _, steps, batch, _ = projected.shape
     units = initial[0].shape[-1]
-    out = [projected.new_empty(replicates, steps, batch, units) for _ in initial]
+    widths = [units] * step.states + [step.readouts * units] * bool(step.readouts)
+    out = [projected.new_empty(replicates, steps, batch, width) for width in widths]
     given = arrays(projected, weights, _numbers(kernel, constants, projected), *initial, *out)
     over_rows(kernel.forward, given, replicates * batch, steps * units)
     return out

@@ -19,7 +19,7 @@ f32, f64, i32, i64 = np.float32, np.float64, np.int32, np.int64
 
 # contract: a product and a sum may become one instruction; NaN and infinity keep their meaning
 FAST = {"contract", "nsz", "arcp"}
-_OPTIONS: dict[str, Any] = {"forceinline": True, "fastmath": FAST, "error_model": "numpy"}
+OPTIONS: Any = {"forceinline": True, "fastmath": FAST, "error_model": "numpy"}
 
 
 def exp(x: Any) -> Any:
@@ -196,16 +196,18 @@ def _sign64(x: Any) -> Any:
     return f64(-1.0) if x < f64(0.0) else value
 
 
-def _by_precision(single: Callable[..., Any], double: Callable[..., Any]) -> Callable[..., Any]:
+def by_precision(single: Callable[..., Any], double: Callable[..., Any]) -> Callable[..., Any]:
+    """What ``overload`` asks for: the implementation for the argument's precision."""
+
     def choose(x: Any) -> Any:
         return single if x == types.float32 else double
 
     return choose
 
 
-overload(bounded, jit_options=_OPTIONS)(_by_precision(_bounded32, _bounded64))
-overload(exp, jit_options=_OPTIONS)(_by_precision(_exp32, _exp64))
-overload(tanh, jit_options=_OPTIONS)(_by_precision(_tanh32, _tanh64))
-overload(softlog, jit_options=_OPTIONS)(_by_precision(_softlog32, _softlog64))
-overload(sigmoid, jit_options=_OPTIONS)(_by_precision(_sigmoid32, _sigmoid64))
-overload(sign, jit_options=_OPTIONS)(_by_precision(_sign32, _sign64))
+overload(bounded, jit_options=OPTIONS)(by_precision(_bounded32, _bounded64))
+overload(exp, jit_options=OPTIONS)(by_precision(_exp32, _exp64))
+overload(tanh, jit_options=OPTIONS)(by_precision(_tanh32, _tanh64))
+overload(softlog, jit_options=OPTIONS)(by_precision(_softlog32, _softlog64))
+overload(sigmoid, jit_options=OPTIONS)(by_precision(_sigmoid32, _sigmoid64))
+overload(sign, jit_options=OPTIONS)(by_precision(_sign32, _sign64))

@@ -3,7 +3,8 @@
 Why tiles: a row of the batch is worked on in tiles of LANES units, each with a scratch of its own in which
 everything lies at constant distances (states, inputs, weights, gradients, sums). The compiler then sees one
 base pointer and vectorizes; with one pointer per array it must first prove at run time that no two of
-them overlap, gives up beyond eight, and the four gates of an LSTM have more.
+them overlap, gives up beyond eight, and the four gates of an LSTM have more. What a tile reads at the next
+step is asked for at this one: it lies a batch away, where the processor does not look ahead by itself.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ _CALLS = {
     "rsqrt": "{one} / math.sqrt({0})",
     "reciprocal": "{one} / {0}",
     "floor": "math.floor({0})",
-    "sin": "math.sin({0})",
-    "cos": "math.cos({0})",
+    "sin": "sin({0})",
+    "cos": "cos({0})",
     "sign": "sign({0})",
     # NaN goes through, as in torch
     "relu": "{0} if {0} != {0} else max({0}, {zero})",
@@ -57,9 +58,12 @@ class _Rows:
         self.state = 0
         self.input = step.states
         self.weight = self.input + step.inputs
-        self.forward = self.weight + step.weights
-        # the backward has the sums of the weights' gradients and the gradients of the state besides
-        self.total = self.forward
+        self.readout = self.weight + step.weights
+        self.forward = self.readout + step.readouts
+        # the backward has their gradients there, and besides the states after the step, the sums of the
+        # weights' gradients and the gradients of the states
+        self.after = self.forward
+        self.total = self.after + (step.states if step.readouts else 0)
         self.gradient = self.total + step.weights
         self.backward = self.gradient + step.states
 
@@ -72,7 +76,8 @@ def numbers(programs: Programs) -> tuple[float, ...]:
 def _fingerprint() -> str:
     """Of the functions that kernels call: Numba's cache knows of a change in the kernel's own file only."""
     parts = [
-        (Path(__file__).parent / name).read_bytes() for name in ("numba_math.py", "numba_tiles.py")
+        (Path(__file__).parent / f"{name}.py").read_bytes()
+        for name in ("numba_math", "numba_circular", "numba_tiles")
     ]
     return hashlib.sha256(b"".join(parts)).hexdigest()[:12]
 
@@ -93,17 +98,29 @@ def numba_source(step: Step, programs: Programs) -> str:
         *_load(weights, rows.weight, programs.forward),
         *_body(programs.forward, names),
         *(
-            f"tile[{_at(rows.state + k)}] = {_name(one, names)}"
-            for k, one in enumerate(programs.forward.outputs)
+            f"tile[{_at(row)}] = {_name(one, names)}"
+            for row, one in zip(
+                [
+                    *range(rows.state, rows.state + step.states),
+                    *range(rows.readout, rows.readout + step.readouts),
+                ],
+                programs.forward.outputs,
+                strict=True,
+            )
         ),
     ]
+    after = [k for k in range(step.states) if f"a{k}" in programs.backward.reads]
     out = [_name(one, names) for one in programs.backward.outputs]
     backward = [
         *_load(states, rows.state, programs.backward),
         *_load(inputs, rows.input, programs.backward),
         *_load(weights, rows.weight, programs.backward),
         *_load([f"g{k}" for k in range(step.states)], rows.gradient, programs.backward),
+        *_load([f"q{k}" for k in range(step.readouts)], rows.readout, programs.backward),
+        *_load([f"a{k}" for k in range(step.states)], rows.after, programs.backward),
         *_body(programs.backward, names),
+        # going back, what is before this step is after the next
+        *(f"tile[{_at(rows.after + k)}] = tile[{_at(rows.state + k)}]" for k in after),
         *(f"tile[{_at(rows.gradient + k)}] = {out[k]}" for k in range(step.states)),
         *(f"tile[{_at(rows.input + k)}] = {out[step.states + k]}" for k in range(step.inputs)),
         *(
@@ -156,154 +173,168 @@ def _name(operand: Operand, names: dict[float, str]) -> str:
 
 
 def _forward(step: Step, rows: _Rows) -> str:
-    initial = ", ".join(f"initial{k}" for k in range(step.states))
-    out = ", ".join(f"out{k}" for k in range(step.states))
+    states = range(step.states)
+    results = [*(f"out{k}" for k in states), *["readouts"] * bool(step.readouts)]
+    names = ["projected", "weights", "numbers", *(f"initial{k}" for k in states), *results]
     lines = [
         _JIT,
-        f"def forward(projected, weights, numbers, {initial}, {out}, first, last):",
+        f"def forward({', '.join(names)}, first, last):",
         '    """Rows ``first`` to ``last`` of replicates times batch, all steps."""',
         "    replicates, steps, batch, units = out0.shape",
-        "    tiles = (units + LANES - 1) // LANES",
-        f"    scratch = np.zeros((tiles, {rows.forward} * LANES), projected.dtype)",
-        "    for row in range(first, last):",
-        "        r, b = row // batch, row % batch",
-        *_own("projected", "weights", *(f"initial{k}" for k in range(step.states))),
-        "        for k in range(tiles):",
-        "            tile, begin = scratch[k], k * LANES",
-        "            width = min(LANES, units - begin)",
-        *(
-            f"            copy(tile, {(rows.weight + k) * LANES}, weights[weights_r, {k}], begin, width)"
-            for k in range(step.weights)
-        ),
-        *(
-            f"            copy(tile, {(rows.state + k) * LANES}, initial{k}[initial{k}_r, b], begin, width)"
-            for k in range(step.states)
-        ),
+        *_scratch(rows.forward),
+        *_row("projected", "weights", *(f"initial{k}" for k in states)),
+        *_each_tile(8),
+        *_into(rows.weight, step.weights, "weights[weights_r, {k}]", "begin", 12),
+        *_into(rows.state, states, "initial{k}[initial{k}_r, b]", "begin", 12),
         "        for t in range(steps):",
         "            given = projected[projected_r, t, b]",
-        "            for k in range(tiles):",
-        "                tile, begin = scratch[k], k * LANES",
-        "                width = min(LANES, units - begin)",
-        *(
-            f"                copy(tile, {(rows.input + k) * LANES}, given, {k} * units + begin, width)"
-            for k in range(step.inputs)
-        ),
+        "            following = projected[projected_r, min(t + 1, steps - 1), b]",
+        *_each_tile(12),
+        *_into(rows.input, step.inputs, "given", "{k} * units + begin", 16),
+        *_soon(step.inputs, "following", "{k} * units + begin", 16),
         "                forward_tile(tile, numbers, width)",
-        *(
-            f"                copy(out{k}[r, t, b], begin, tile, {(rows.state + k) * LANES}, width)"
-            for k in range(step.states)
-        ),
+        *_out_of(rows.state, states, "out{k}[r, t, b]", "begin", 16),
+        *_soon(states, "out{k}[r, min(t + 1, steps - 1), b]", "begin", 16),
+        *_out_of(rows.readout, step.readouts, "readouts[r, t, b]", "{k} * units + begin", 16),
+        *_soon(step.readouts, "readouts[r, min(t + 1, steps - 1), b]", "{k} * units + begin", 16),
     ]
     return "\n".join(lines)
 
 
 def _backward(step: Step, rows: _Rows, program: Program) -> str:
-    read = [k for k in range(step.states) if f"s{k}" in program.reads]
+    states = range(step.states)
+    after = [k for k in states if f"a{k}" in program.reads]
+    before = [k for k in states if f"s{k}" in program.reads or k in after]
+    inputs = [k for k in range(step.inputs) if f"p{k}" in program.reads]
     names = [
-        *(f"initial{k}" for k in range(step.states)),
-        *(f"out{k}" for k in range(step.states)),
-        *(f"gradient{k}" for k in range(step.states)),
+        "projected",
+        "weights",
+        "numbers",
+        *(f"initial{k}" for k in states),
+        *(f"out{k}" for k in states),
+        *(f"gradient{k}" for k in states),
+        *["gradient"] * bool(step.readouts),
         "to_projected",
         "to_weights",
-        *(f"to_initial{k}" for k in range(step.states)),
+        *(f"to_initial{k}" for k in states),
     ]
-    copied = [
-        f"copy(tile, {(rows.input + k) * LANES}, given, {k} * units + begin, width)"
-        for k in range(step.inputs)
-        if f"p{k}" in program.reads
-    ]
+    shared = [name for name in names if name != "numbers" and not name.startswith("to_")]
     lines = [
         _JIT,
-        f"def backward(projected, weights, numbers, {', '.join(names)}, first, last):",
+        f"def backward({', '.join(names)}, first, last):",
         '    """The gradients of those rows; a gradient of size 0 stands for zeros."""',
         "    replicates, steps, batch, inputs = to_projected.shape",
         f"    units = inputs // {step.inputs}",
-        "    tiles = (units + LANES - 1) // LANES",
-        f"    scratch = np.zeros((tiles, {rows.backward} * LANES), projected.dtype)",
-        "    for row in range(first, last):",
-        "        r, b = row // batch, row % batch",
-        *_own("projected", "weights", *names[: 3 * step.states]),
-        "        for k in range(tiles):",
-        "            tile, begin = scratch[k], k * LANES",
-        "            width = min(LANES, units - begin)",
-        *(
-            f"            copy(tile, {(rows.weight + k) * LANES}, weights[weights_r, {k}], begin, width)"
-            for k in range(step.weights)
-        ),
+        *_scratch(rows.backward),
+        *_row(*shared),
+        *_each_tile(8),
+        *_into(rows.weight, step.weights, "weights[weights_r, {k}]", "begin", 12),
         f"            tile[{rows.total * LANES} :] = 0",
+        *(["            if steps:"] if after else []),
+        *_into(rows.after, after, "out{k}[out{k}_r, steps - 1, b]", "begin", 16),
         "        for back in range(steps):",
         "            t = steps - 1 - back",
         "            given = projected[projected_r, t, b]",
-        "            for k in range(tiles):",
-        "                tile, begin = scratch[k], k * LANES",
-        "                width = min(LANES, units - begin)",
-        *(f"                {one}" for one in copied),
-        *_previous(read, rows),
+        "            following = projected[projected_r, max(t - 1, 0), b]",
+        *_each_tile(12),
+        *_into(rows.input, inputs, "given", "{k} * units + begin", 16),
+        *_soon(inputs, "following", "{k} * units + begin", 16),
+        *(["                if t > 0:"] if before else []),
+        *_into(rows.state, before, "out{k}[out{k}_r, t - 1, b]", "begin", 20),
+        *_soon(before, "out{k}[out{k}_r, max(t - 2, 0), b]", "begin", 20),
+        *(["                else:"] if before else []),
+        *_into(rows.state, before, "initial{k}[initial{k}_r, b]", "begin", 20),
     ]
-    for k in range(step.states):
+    for k in states:
         lines += [
             f"                if gradient{k}.size:",
             (
                 f"                    add(tile, {(rows.gradient + k) * LANES}, "
                 f"gradient{k}[gradient{k}_r, t, b], begin, width)"
             ),
+            *_soon([k], "gradient{k}[gradient{k}_r, max(t - 1, 0), b]", "begin", 20),
+        ]
+    if step.readouts:
+        at = "{k} * units + begin"
+        lines += [
+            "                if gradient.size:",
+            *_into(rows.readout, step.readouts, "gradient[gradient_r, t, b]", at, 20),
+            *_soon(step.readouts, "gradient[gradient_r, max(t - 1, 0), b]", at, 20),
         ]
     lines += [
         "                backward_tile(tile, numbers, width)",
-        *(
-            f"                copy(to_projected[r, t, b], {k} * units + begin, tile, "
-            f"{(rows.input + k) * LANES}, width)"
-            for k in range(step.inputs)
-        ),
-        "        for k in range(tiles):",
-        "            tile, begin = scratch[k], k * LANES",
-        "            width = min(LANES, units - begin)",
-        *(
-            f"            copy(to_weights[r, b, {k}], begin, tile, {(rows.total + k) * LANES}, width)"
-            for k in range(step.weights)
-        ),
-        *(
-            f"            copy(to_initial{k}[r, b], begin, tile, {(rows.gradient + k) * LANES}, width)"
-            for k in range(step.states)
-        ),
+        *_out_of(rows.input, step.inputs, "to_projected[r, t, b]", "{k} * units + begin", 16),
+        *_soon(step.inputs, "to_projected[r, max(t - 1, 0), b]", "{k} * units + begin", 16),
+        *_each_tile(8),
+        *_out_of(rows.total, step.weights, "to_weights[r, b, {k}]", "begin", 12),
+        *_out_of(rows.gradient, states, "to_initial{k}[r, b]", "begin", 12),
     ]
     return "\n".join(lines)
 
 
-def _previous(read: Sequence[int], rows: _Rows) -> list[str]:
-    """The states before the step, those of them that the backward reads."""
-    if not read:
-        return []
-    before = [
-        f"copy(tile, {(rows.state + k) * LANES}, out{k}[out{k}_r, t - 1, b], begin, width)"
-        for k in read
-    ]
-    at_first = [
-        f"copy(tile, {(rows.state + k) * LANES}, initial{k}[initial{k}_r, b], begin, width)"
-        for k in read
-    ]
+def _scratch(rows: int) -> list[str]:
     return [
-        "                if t > 0:",
-        *(f"                    {one}" for one in before),
-        "                else:",
-        *(f"                    {one}" for one in at_first),
+        "    tiles = (units + LANES - 1) // LANES",
+        f"    scratch = aligned(tiles, {rows} * LANES, projected)",
     ]
 
 
-def _own(*names: str) -> list[str]:
-    return [f"        {name}_r = r if {name}.shape[0] > 1 else 0" for name in names]
+def _row(*shared: str) -> list[str]:
+    """The loop over rows; what may be ``shared`` by all replicates is read at a place of its own."""
+    return [
+        "    for row in range(first, last):",
+        "        r, b = row // batch, row % batch",
+        *(f"        {name}_r = r if {name}.shape[0] > 1 else 0" for name in shared),
+    ]
+
+
+def _each_tile(indented: int) -> list[str]:
+    lines = [
+        "for k in range(tiles):",
+        "    tile, begin = scratch[k], k * LANES",
+        "    width = min(LANES, units - begin)",
+    ]
+    return [" " * indented + line for line in lines]
+
+
+def _into(row: int, which: int | Sequence[int], source: str, begin: str, indented: int) -> list[str]:
+    """Lines that copy ``source`` into the tile, from ``row`` on; {k} in both texts counts."""
+    every = range(which) if isinstance(which, int) else which
+    return [
+        " " * indented
+        + f"copy(tile, {(row + k) * LANES}, {source.format(k=k)}, {begin.format(k=k)}, width)"
+        for k in every
+    ]
+
+
+def _soon(which: int | Sequence[int], source: str, begin: str, indented: int) -> list[str]:
+    """Lines that ask for what :func:`_into` will copy at the next step."""
+    every = range(which) if isinstance(which, int) else which
+    return [
+        " " * indented + f"soon({source.format(k=k)}, {begin.format(k=k)}, width)" for k in every
+    ]
+
+
+def _out_of(row: int, which: int | Sequence[int], target: str, begin: str, indented: int) -> list[str]:
+    """Lines that copy the tile, from ``row`` on, to ``target``."""
+    every = range(which) if isinstance(which, int) else which
+    return [
+        " " * indented
+        + f"copy({target.format(k=k)}, {begin.format(k=k)}, tile, {(row + k) * LANES}, width)"
+        for k in every
+    ]
 
 
 _MODULE = '''"""Generated from the step {name!r}; do not edit: `python -m cells.fused` writes it anew."""
 
-# with numba_math and numba_tiles as of {fingerprint}
+# with numba_math, numba_circular and numba_tiles as of {fingerprint}
 import math
 
-import numpy as np
 from numba import njit
 
+from cells.fused.numba_circular import cos, sin
 from cells.fused.numba_math import FAST, exp, sigmoid, sign, softlog, tanh
-from cells.fused.numba_tiles import add, copy
+from cells.fused.numba_tiles import add, aligned, copy, soon
 
 LANES = {lanes}
 NUMBERS = ({numbers})

@@ -1,8 +1,9 @@
 r"""The kernels as operators of torch, so that its tools know them: fake tensors, ``compile``, ``opcheck``.
 
 Shapes: projected (R, T, B, K·J), the K inputs of the J units side by side; weights (R, w, J); every initial
-state (R, B, J); every state and every gradient of one (R, T, B, J). R counts replicates, T steps, B
-examples. A tensor of one replicate stands for all R; a gradient without elements stands for zeros.
+state (R, B, J); every state and every gradient of one (R, T, B, J); the readouts of a step that has some and
+their gradient (R, T, B, n·J), behind the states. R counts replicates, T steps, B examples. A tensor of
+one replicate stands for all R; a gradient without elements stands for zeros.
 """
 
 from __future__ import annotations
@@ -66,19 +67,22 @@ _implement(triton_kernels, "CUDA")
 
 
 def _forward_shapes(
-    step: str,  # noqa: ARG001 - the operator's signature
+    step: str,
     projected: Tensor,
     weights: Tensor,
-    constants: Sequence[float],  # noqa: ARG001
+    constants: Sequence[float],  # noqa: ARG001 - the operator's signature
     initial: Sequence[Tensor],
 ) -> list[Tensor]:
     replicates = max(tensor.shape[0] for tensor in (projected, weights, *initial))
     _, steps, batch, _ = projected.shape
-    return [projected.new_empty(replicates, steps, batch, one.shape[-1]) for one in initial]
+    widths = [one.shape[-1] for one in initial]
+    if _steps[step].readouts:
+        widths.append(_steps[step].readouts * widths[0])
+    return [projected.new_empty(replicates, steps, batch, width) for width in widths]
 
 
 def _backward_shapes(
-    step: str,  # noqa: ARG001
+    step: str,  # noqa: ARG001 - the operator's signature
     projected: Tensor,
     weights: Tensor,
     constants: Sequence[float],  # noqa: ARG001

@@ -26,19 +26,19 @@ def run(
     constants: Sequence[float],
     initial: Sequence[Tensor],
 ) -> tuple[Tensor, ...]:
-    """The states after every step, each (T, B, J).
+    """The states after every step, each (T, B, J), and the readouts (T, B, n·J) of a step that has some.
 
     ``projected`` (T, B, K·J), ``weights`` (w, J), every ``initial`` (B, J). Differentiable once, in
     reverse mode.
     """
-    states: tuple[Tensor, ...] = _Recurrence.apply(  # type: ignore[no-untyped-call]
+    results: tuple[Tensor, ...] = _Recurrence.apply(  # type: ignore[no-untyped-call]
         announce(step),
         tuple(constants),
         projected.unsqueeze(0),
         weights.unsqueeze(0),
         *(one.unsqueeze(0) for one in initial),
     )
-    return tuple(one.squeeze(0) for one in states)
+    return tuple(one.squeeze(0) for one in results)
 
 
 class _Recurrence(torch.autograd.Function):
@@ -55,13 +55,14 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         ctx.step, ctx.constants, *tensors = inputs
-        ctx.save_for_backward(*tensors, *output)
+        states = output[: len(tensors) - 2]  # readouts are a function of them
+        ctx.save_for_backward(*tensors, *states)
         ctx.set_materialize_grads(False)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
         if all(one is None for one in gradients):
-            return (None, None, None, None, *(None for _ in gradients))
+            return tuple(None for _ in ctx.needs_input_grad)
         tensors = ctx.saved_tensors
         given = [tensors[0].new_empty(1, 0, 0, 0) if one is None else one for one in gradients]
         if (
@@ -72,7 +73,7 @@ class _Recurrence(torch.autograd.Function):
             found = _RecurrenceBackward.apply(  # type: ignore[no-untyped-call]
                 ctx.step, ctx.constants, *tensors, *given
             )
-        return None, None, *as_given(found, tensors[: 2 + len(gradients)])
+        return None, None, *as_given(found, tensors[: len(ctx.needs_input_grad) - 2])
 
     @staticmethod
     def vmap(
@@ -108,10 +109,10 @@ class _RecurrenceBackward(Gradients):
 def _gradients(
     step: str, constants: tuple[float, ...], tensors: tuple[Tensor, ...]
 ) -> tuple[Tensor, ...]:
-    """Of projected, weights and initial states; ``tensors``: those, the states and their gradients."""
+    """Of projected, weights and initial states; ``tensors``: those, the states, the gradients of results."""
     projected, weights, *rest = tensors
-    states = len(rest) // 3
-    initial, after, gradients = rest[:states], rest[states:-states], rest[-states:]
+    states = len(rest) // 3  # readouts have a gradient alone
+    initial, after, gradients = rest[:states], rest[states : 2 * states], rest[2 * states :]
     return tuple(
         recurrence_backward(step, projected, weights, constants, initial, after, gradients)
     )

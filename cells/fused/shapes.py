@@ -27,7 +27,7 @@ def check(
         ("constants", constants, step.constants),
         ("initial states", initial, step.states),
         ("states", states, step.states),
-        ("gradients", gradients, step.states),
+        ("gradients", gradients, step.results),
     ):
         if given is not None and len(given) != count:
             raise ValueError(f"kernel {step.name}: expected {count} {what}, got {len(given)}")
@@ -38,15 +38,20 @@ def check(
         )
     _, steps, batch, width = projected.shape
     units = width // step.inputs
-    present = [one for one in gradients or () if one.numel()]
-    replicates = max(one.shape[0] for one in (projected, weights, *initial, *present))
+    of_states = [one for one in (gradients or ())[: step.states] if one.numel()]
+    decoded = [one for one in (gradients or ())[step.states :] if one.numel()]
+    replicates = max(one.shape[0] for one in (projected, weights, *initial, *of_states, *decoded))
     every = (replicates, steps, batch, units)
     wanted = [
         ("projected inputs", projected, (1, steps, batch, width)),
         ("weights", weights, (1, step.weights, units)),
         *(("an initial state", one, (1, batch, units)) for one in initial),
         *(("a state", one, (1, *every[1:])) for one in states or ()),
-        *(("a gradient", one, (1, *every[1:])) for one in present),
+        *(("a gradient", one, (1, *every[1:])) for one in of_states),
+        *(
+            ("the readouts' gradient", one, (1, steps, batch, step.readouts * units))
+            for one in decoded
+        ),
     ]
     for what, tensor, shape in wanted:
         if tensor.shape[1:] != shape[1:] or tensor.shape[0] not in (1, replicates):

@@ -16,8 +16,8 @@ from cells.fused.step import Step
 class Programs(NamedTuple):
     """A step and its vector-Jacobian product.
 
-    ``forward``: (states, inputs, weights, constants) to new states; ``backward``: those and the gradients
-    of the new states to the gradients of states, inputs and weights.
+    ``forward``: (states, inputs, weights, constants) to new states and readouts; ``backward``: those, the new
+    states and the gradients of new states and readouts to the gradients of states, inputs and weights.
     """
 
     forward: Program
@@ -36,12 +36,14 @@ def trace(step: Step) -> Programs:
         *(f"w{k}" for k in range(step.weights)),
     ]
     constants = [f"c{k}" for k in range(step.constants)]
+    after = [f"a{k}" for k in range(step.states)]
     gradients = [f"g{k}" for k in range(step.states)]
+    of_readouts = [f"q{k}" for k in range(step.readouts)]
     generator = torch.Generator().manual_seed(0)
     # any values will do, since an elementwise step may not branch on them
     lanes = [torch.rand(4, dtype=torch.float64, generator=generator) + 0.3 for _ in names]
     scalars = [torch.tensor(0.5 + 0.1 * k, dtype=torch.float64) for k in range(step.constants)]
-    seeds = [torch.ones(4, dtype=torch.float64) for _ in gradients]
+    seeds = [torch.ones(4, dtype=torch.float64) for _ in [*after, *gradients, *of_readouts]]
 
     def forward(*arguments: Tensor) -> tuple[Tensor, ...]:
         states, rest = arguments[: step.states], arguments[step.states :]
@@ -55,19 +57,37 @@ def trace(step: Step) -> Programs:
             )
         return new
 
+    def decode(*states: Tensor) -> tuple[Tensor, ...]:
+        read = tuple(step.decode(states)) if step.decode is not None else ()
+        if len(read) != step.readouts or any(one.shape != states[0].shape for one in read):
+            shapes = [tuple(one.shape) for one in read]
+            raise ValueError(
+                f"step {step.name}: expected {step.readouts} readouts of shape {tuple(states[0].shape)}, "
+                f"got {shapes}; decode returns one tensor per readout, elementwise in all that it reads"
+            )
+        return read
+
+    def forward_and_decode(*arguments: Tensor) -> tuple[Tensor, ...]:
+        new = forward(*arguments)
+        return *new, *decode(*new)
+
     def backward(*arguments: Tensor) -> tuple[Tensor, ...]:
-        read = arguments[: len(names)]
-        fixed, cotangents = (
-            arguments[len(names) : len(names) + len(scalars)],
-            arguments[len(names) + len(scalars) :],
-        )
+        read, rest = arguments[: len(names)], arguments[len(names) :]
+        fixed, rest = rest[: len(scalars)], rest[len(scalars) :]
+        new, rest = rest[: step.states], rest[step.states :]
+        cotangents, decoded = rest[: step.states], rest[step.states :]
+        if step.readouts:  # from the states as they are stored: cheaper than to compute them again
+            of_decoding: Any = torch.func.vjp(decode, *new)[1]
+            cotangents = tuple(map(torch.add, cotangents, of_decoding(tuple(decoded))))
         pullback: Any = torch.func.vjp(lambda *a: forward(*a, *fixed), *read)[1]
         return tuple(pullback(tuple(cotangents)))
 
     return Programs(
-        lower(_graph(forward, *lanes, *scalars), [*names, *constants], step.name),
+        lower(_graph(forward_and_decode, *lanes, *scalars), [*names, *constants], step.name),
         lower(
-            _graph(backward, *lanes, *scalars, *seeds), [*names, *constants, *gradients], step.name
+            _graph(backward, *lanes, *scalars, *seeds),
+            [*names, *constants, *after, *gradients, *of_readouts],
+            step.name,
         ),
     )
 

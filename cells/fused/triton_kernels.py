@@ -69,7 +69,7 @@ def forward(
     constants: Sequence[float],
     initial: Sequence[Tensor],
 ) -> list[Tensor]:
-    """The states after every step, each (R, T, B, J); see :mod:`cells.fused.operators` for the shapes."""
+    """The states after every step and the readouts; see :mod:`cells.fused.operators` for the shapes."""
     replicates = check(step, projected, weights, constants, initial)
     kernels = module(step)
     projected, weights, *initial = (
@@ -77,10 +77,11 @@ def forward(
     )
     _, steps, batch, _ = projected.shape
     units = initial[0].shape[-1]
-    out = [projected.new_empty(replicates, steps, batch, units) for _ in initial]
+    widths = [units] * step.states + [step.readouts * units] * bool(step.readouts)
+    out = [projected.new_empty(replicates, steps, batch, width) for width in widths]
     lanes = replicates * batch * units
     how = launch("forward", lanes, kernels.FORWARD_LOADS, projected.dtype)
-    fits(projected, lanes * step.weights)
+    fits(projected, lanes * max(step.weights, step.readouts * steps))
     if lanes:
         with _on(projected):
             kernels.forward[(-(-lanes // how.block),)](
@@ -117,10 +118,17 @@ def backward(
         tensor.detach().contiguous() for tensor in (projected, weights, *initial)
     )
     given = [one.numel() > 0 for one in gradients]
-    there = _alike([one for one in gradients if one.numel() > 0])
+    of_states = gradients[: step.states]
+    there = _alike([one for one in of_states if one.numel() > 0])
     states = _alike(states)
     whole = iter(there)
-    gradients = [next(whole) if is_given else projected for is_given in given]
+    gradients = [
+        *(next(whole) if one.numel() > 0 else projected for one in of_states),
+        *(
+            one.detach().contiguous() if one.numel() > 0 else projected
+            for one in gradients[step.states :]
+        ),
+    ]
     _, steps, batch, inputs = projected.shape
     units = initial[0].shape[-1]
     to_projected = projected.new_empty(replicates, steps, batch, inputs)
@@ -128,7 +136,7 @@ def backward(
     to_initial = [projected.new_empty(replicates, batch, units) for _ in initial]
     lanes = replicates * batch * units
     how = launch("backward", lanes, kernels.BACKWARD_LOADS, projected.dtype)
-    fits(projected, lanes * step.weights)
+    fits(projected, lanes * max(step.weights, step.readouts * steps))
     if lanes:
         with _on(projected):
             kernels.backward[(-(-lanes // how.block),)](
@@ -144,6 +152,7 @@ def backward(
                 *map(_stride, (projected, weights, *initial)),
                 _stride(states[0]),
                 _stride(there[0]) if there else 0,
+                *map(_stride, gradients[step.states :]),
                 steps,
                 batch,
                 units,

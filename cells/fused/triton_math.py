@@ -106,3 +106,68 @@ def larger(a, b):
 def smaller(a, b):
     """The smaller of both, NaN if one of them is."""
     return tl.where((a <= b) | (a != a), a, b)  # noqa: PLR0124 - NaN
+
+
+@triton.jit
+def _rest(x):
+    """What is left of an angle in [-π/4, π/4], and how many quarters were taken away, modulo 4, as a float.
+
+    See :mod:`~cells.fused.numba_circular`. The device's own reduction needs memory of its own in every thread.
+    """
+    k = tl.floor(x * 0.6366197723675814 + 0.5)
+    if x.dtype == tl.float64:
+        r = tl.fma(-k, 0.0 * k + 1.5707963267948966, x)
+        r = tl.fma(-k, 0.0 * k + 6.123233995736766e-17, r)
+        r = tl.fma(-k, 0.0 * k - 1.4973849048591698e-33, r)
+    else:
+        r = tl.fma(-k, 0.0 * k + 1.57079637050628662, x)
+        r = tl.fma(-k, 0.0 * k - 4.37113882867379e-8, r)
+        r = tl.fma(-k, 0.0 * k - 1.71512451000588e-15, r)
+    r = tl.where(r > 1.0, 1.0, tl.where(r < -1.0, -1.0, r))  # NaN goes through
+    return r, k - 4.0 * tl.floor(0.25 * k)
+
+
+@triton.jit
+def _sine(r):
+    z = r * r
+    if r.dtype == tl.float64:
+        p = z * 1.58962301576546568060e-10 - 2.50507477628578072866e-8
+        p = p * z + 2.75573136213857245213e-6
+        p = p * z - 1.98412698295895385996e-4
+        p = p * z + 8.33333333332211858878e-3
+        p = p * z - 1.66666666666666307295e-1
+    else:
+        p = z * -1.9515295891e-4 + 8.3321608736e-3
+        p = p * z - 1.6666654611e-1
+    return p * z * r + r
+
+
+@triton.jit
+def _cosine(r):
+    z = r * r
+    if r.dtype == tl.float64:
+        p = z * -1.13585365213876817300e-11 + 2.08757008419747316778e-9
+        p = p * z - 2.75573141792967388112e-7
+        p = p * z + 2.48015872888517045348e-5
+        p = p * z - 1.38888888888730564116e-3
+        p = p * z + 4.16666666666665929218e-2
+    else:
+        p = z * 2.443315711809948e-5 - 1.388731625493765e-3
+        p = p * z + 4.166664568298827e-2
+    return p * z * z + (1.0 - 0.5 * z)
+
+
+@triton.jit
+def sin(x):
+    """The sine of an angle in radians."""
+    r, quarters = _rest(x)
+    value = tl.where((quarters == 1.0) | (quarters == 3.0), _cosine(r), _sine(r))
+    return tl.where(quarters >= 2.0, -value, value)
+
+
+@triton.jit
+def cos(x):
+    """The cosine of an angle in radians."""
+    r, quarters = _rest(x)
+    value = tl.where((quarters == 1.0) | (quarters == 3.0), _sine(r), _cosine(r))
+    return tl.where((quarters == 1.0) | (quarters == 2.0), -value, value)

@@ -32,8 +32,8 @@ _CALLS = {
     "rsqrt": "1.0 / tl.sqrt({0})",
     "reciprocal": "1.0 / {0}",
     "floor": "tl.floor({0})",
-    "sin": "tl.sin({0})",
-    "cos": "tl.cos({0})",
+    "sin": "sin({0})",
+    "cos": "cos({0})",
     "sign": "sign({0})",
     "relu": "tl.where({0} < 0.0, 0.0, {0})",  # NaN goes through, as in torch
     "maximum": "larger({0}, {1})",
@@ -53,31 +53,36 @@ def triton_source(step: Step, programs: Programs) -> str:
     ]
     states = step.states
     given = ["projected", "weights", *_each("initial{}", states), *_each("out{}", states)]
+    readouts = ["readouts"] * bool(step.readouts)
+    of_readouts = ["gradient"] * bool(step.readouts)
     found = ["to_projected", "to_weights", *_each("to_initial{}", states)]
     constants = _each("c{}: tl.float64", step.constants)
     strides = ["projected_r", "weights_r", *_each("initial{}_r", states)]
     sizes = "steps batch units lanes".split()
     tuning = ["BLOCK: tl.constexpr", "DEPTH: tl.constexpr"]
-    of_states = ["states_r", "gradients_r"]
+    of_states = ["states_r", "gradients_r", *["gradient_r"] * bool(step.readouts)]
     return _MODULE.format(
         name=step.name,
         forward_loads=len(_read("p", step.inputs, programs.forward)),
         backward_loads=len(_read("p", step.inputs, programs.backward))
-        + len(_read("s", states, programs.backward))
-        + states,
+        + len(_before(step, programs.backward))
+        + states
+        + step.readouts,
         forward_sizes=[*strides, *sizes],
         backward_sizes=[*strides, *of_states, *sizes],
-        forward_arguments=", ".join([*given, *constants, *strides, *sizes, *tuning]),
+        forward_arguments=", ".join([*given, *readouts, *constants, *strides, *sizes, *tuning]),
         backward_arguments=", ".join(
             [
                 *given,
                 *_each("gradient{}", states),
+                *of_readouts,
                 *found,
                 *constants,
                 *strides,
                 *of_states,
                 *sizes,
                 *_each("GIVEN{}: tl.constexpr", states),
+                *["GIVEN: tl.constexpr"] * bool(step.readouts),
                 *tuning,
             ]
         ),
@@ -94,6 +99,12 @@ def _each(pattern: str, count: int) -> list[str]:
 
 def _read(letter: str, count: int, program: Program) -> list[int]:
     return [k for k in range(count) if f"{letter}{k}" in program.reads]
+
+
+def _before(step: Step, program: Program) -> list[int]:
+    """The states whose values before the step are loaded: those before this step are after the next."""
+    after = _read("a", step.states, program)
+    return sorted({*_read("s", step.states, program), *after})
 
 
 def _number(value: float) -> str:
@@ -156,11 +167,17 @@ def _forward(step: Step, program: Program, names: dict[float, str]) -> list[str]
     }
     fill, ahead, turn = _queue(loads, ["there = live & (time + PLACE < steps)"])
     states = range(step.states)
+    new, decoded = program.outputs[: step.states], program.outputs[step.states :]
     return [
         *_weights(step, program),
         *_initial(step, "s", states),
         f"at = r * projected_r + b * {step.inputs} * units + j",
         "to = r * steps * row_size + b * units + j",
+        *(
+            [f"read = r * steps * {step.readouts} * row_size + b * {step.readouts} * units + j"]
+            if decoded
+            else []
+        ),
         "time = 0",
         *fill,
         "for done in range(0, steps, DEPTH):",
@@ -169,16 +186,22 @@ def _forward(step: Step, program: Program, names: dict[float, str]) -> list[str]
         "    for i in tl.static_range(DEPTH):",
         *(f"        {name} = queue_{name}[i]" for name in loads),
         *(f"        {line}" for line in _body(program, names)),
-        *(f"        n{k} = {_name(one, names)}" for k, one in enumerate(program.outputs)),
+        *(f"        n{k} = {_name(one, names)}" for k, one in enumerate(new)),
         "        there = live & (time + i < steps)",
         *(f"        tl.store(out{k} + to + (time + i) * row_size, n{k}, there)" for k in states),
+        *(
+            f"        tl.store(readouts + read + ((time + i) * {step.readouts} * row_size + {k} * units), "
+            f"{_name(one, names)}, there)"
+            for k, one in enumerate(decoded)
+        ),
         *(f"        s{k} = n{k}" for k in states),
         *(f"    {line}" for line in turn),
     ]
 
 
 def _backward(step: Step, program: Program, names: dict[float, str]) -> list[str]:
-    read = _read("s", step.states, program)
+    read = _before(step, program)
+    after = _read("a", step.states, program)
     states = range(step.states)
     loads = {
         f"p{k}": f"tl.load(projected + at + ((time - PLACE) * wide + {k} * units), there, other=0.0)"
@@ -196,6 +219,11 @@ def _backward(step: Step, program: Program, names: dict[float, str]) -> list[str
         f"if GIVEN{k} else zero"
         for k in states
     }
+    loads |= {
+        f"q{k}": f"tl.load(gradient + decoded + ((time - PLACE) * {step.readouts} * row_size + {k} * units), "
+        "there, other=0.0) if GIVEN else zero"
+        for k in _read("q", step.readouts, program)
+    }
     fill, ahead, turn = _queue(loads, masks)
     out = [_name(one, names) for one in program.outputs]
     to_inputs, to_weights = (
@@ -212,6 +240,11 @@ def _backward(step: Step, program: Program, names: dict[float, str]) -> list[str
         f"to = r * steps * wide + b * {step.inputs} * units + j",
         *(["before = r * states_r + b * units + j"] if read else []),
         "later = r * gradients_r + b * units + j",
+        *([f"decoded = r * gradient_r + b * {step.readouts} * units + j"] if step.readouts else []),
+        *(
+            f"a{k} = tl.load(out{k} + before + (steps - 1) * row_size, live & (steps > 0), other=0.0)"
+            for k in after
+        ),
         "time = steps - 1",
         *fill,
         "for done in range(0, steps, DEPTH):",
@@ -228,6 +261,7 @@ def _backward(step: Step, program: Program, names: dict[float, str]) -> list[str
             for k in range(step.inputs)
         ),
         *(f"        carry{k} = tl.where(valid, {out[k]}, carry{k})" for k in states),
+        *(f"        a{k} = s{k}" for k in after),
         *(
             f"        total{k} = tl.where(valid, total{k} + {to_weights[k]}, total{k})"
             for k in range(step.weights)
@@ -256,7 +290,7 @@ _MODULE = '''"""Generated from the step {name!r}; do not edit: `python -m cells.
 import triton
 import triton.language as tl
 
-from cells.fused.triton_math import larger, log1p, sigmoid, sign, smaller, softlog, tanh
+from cells.fused.triton_math import cos, larger, log1p, sigmoid, sign, sin, smaller, softlog, tanh
 
 FORWARD_LOADS = {forward_loads}
 BACKWARD_LOADS = {backward_loads}

@@ -74,7 +74,7 @@ def gaps(probe: Probe, draws: Draws) -> Iterator[Gap]:
     form: Any = probe.cell.lanes()
     units = probe.layout.size // len(form.fields)
     projected, weights = _folded(probe, draws, units)
-    name = announce(form.step)
+    name = announce(form.step.undecoded)
     start = [_field(probe.layout, draws.state, f).reshape(1, 1, -1) for f in form.fields]
     after = recurrence(name, projected[None, :, None], weights[None], form.constants, start)
     before = [

@@ -7,7 +7,7 @@ import pytest
 
 numba = pytest.importorskip("numba", reason="kernels on the CPU need numba (the extra 'fused')")
 
-from cells.fused import numba_math  # noqa: E402 - it imports numba
+from cells.fused import numba_circular, numba_math  # noqa: E402 - it imports numba
 
 WIDE = np.concatenate(
     [np.linspace(-120, 120, 200_001), np.linspace(-800, 800, 20_001), np.linspace(-1, 1, 20_001)]
@@ -19,6 +19,8 @@ FUNCTIONS = {
     "sigmoid": (numba_math.sigmoid, lambda x: np.exp(-np.logaddexp(0, -x))),
     "softlog": (numba_math.softlog, lambda x: np.log1p(np.exp(-x))),
     "sign": (numba_math.sign, np.sign),
+    "sin": (numba_circular.sin, np.sin),
+    "cos": (numba_circular.cos, np.cos),
 }
 
 
@@ -75,3 +77,15 @@ def test_monotone_enough(name):
     steps = np.diff(found)
     assert np.all(steps >= -8 * np.finfo(np.float64).eps * np.abs(found[1:]))
     assert len(xs) == 400_001
+
+
+@pytest.mark.parametrize(("dtype", "most"), [(np.float32, 1e6), (np.float64, 1e15)])
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_angles_of_many_turns(name, dtype, most):
+    """Half a unit in the last place of 1, and beyond what is promised still between -1 and 1."""
+    points = np.concatenate([np.logspace(0, np.log10(most), 20_001), -np.logspace(0, 6, 20_001)])
+    found, exact, _ = values(name, dtype, points)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(found, exact.astype(np.float64), rtol=4 * eps, atol=eps / 2)
+    beyond, _, _ = values(name, dtype, np.logspace(np.log10(most), 37, 1_001))
+    assert np.all(np.abs(beyond) <= 1)

@@ -36,6 +36,18 @@ FOUR = torch.arange(4, dtype=torch.float64)
             "expected 1 new states of shape .4,., got",
             lambda _: trace(Step("a", lambda *a: (a[0][0], a[1][0]), **ONE)),
         ),
+        ("readouts: expected how many values decode", lambda f: Step("a", f, **ONE, readouts=1)),
+        ("readouts: expected how many values decode", lambda f: Step("a", f, **ONE, decode=list)),
+        (
+            "expected 2 readouts of shape .4,., got .*decode returns one tensor per readout",
+            lambda f: trace(Step("a", f, **ONE, readouts=2, decode=lambda s: (s[0].cos(),))),
+        ),
+        (
+            "sum.* is no elementwise operation",
+            lambda f: trace(
+                Step("a", f, **ONE, readouts=1, decode=lambda s: (s[0] / s[0].sum(),))
+            ),
+        ),
         (
             "holds a tensor of its own",
             lambda _: trace(Step("a", lambda s, *_: (s[0] * FOUR,), **ONE)),

@@ -1,13 +1,13 @@
 """Generated from the step 'gato_recurrent_sigmoid'; do not edit: `python -m cells.fused` writes it anew."""
 
-# with numba_math and numba_tiles as of 134380159b39
+# with numba_math, numba_circular and numba_tiles as of 46b3dc37a3e9
 import math
 
-import numpy as np
 from numba import njit
 
+from cells.fused.numba_circular import cos, sin
 from cells.fused.numba_math import FAST, exp, sigmoid, sign, softlog, tanh
-from cells.fused.numba_tiles import add, copy
+from cells.fused.numba_tiles import add, aligned, copy, soon
 
 LANES = 64
 NUMBERS = (0.0, 1.0,)
@@ -84,7 +84,7 @@ def forward(projected, weights, numbers, initial0, out0, first, last):
     """Rows ``first`` to ``last`` of replicates times batch, all steps."""
     replicates, steps, batch, units = out0.shape
     tiles = (units + LANES - 1) // LANES
-    scratch = np.zeros((tiles, 5 * LANES), projected.dtype)
+    scratch = aligned(tiles, 5 * LANES, projected)
     for row in range(first, last):
         r, b = row // batch, row % batch
         projected_r = r if projected.shape[0] > 1 else 0
@@ -98,13 +98,17 @@ def forward(projected, weights, numbers, initial0, out0, first, last):
             copy(tile, 0, initial0[initial0_r, b], begin, width)
         for t in range(steps):
             given = projected[projected_r, t, b]
+            following = projected[projected_r, min(t + 1, steps - 1), b]
             for k in range(tiles):
                 tile, begin = scratch[k], k * LANES
                 width = min(LANES, units - begin)
                 copy(tile, 64, given, 0 * units + begin, width)
                 copy(tile, 128, given, 1 * units + begin, width)
+                soon(following, 0 * units + begin, width)
+                soon(following, 1 * units + begin, width)
                 forward_tile(tile, numbers, width)
                 copy(out0[r, t, b], begin, tile, 0, width)
+                soon(out0[r, min(t + 1, steps - 1), b], begin, width)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
@@ -113,7 +117,7 @@ def backward(projected, weights, numbers, initial0, out0, gradient0, to_projecte
     replicates, steps, batch, inputs = to_projected.shape
     units = inputs // 2
     tiles = (units + LANES - 1) // LANES
-    scratch = np.zeros((tiles, 8 * LANES), projected.dtype)
+    scratch = aligned(tiles, 8 * LANES, projected)
     for row in range(first, last):
         r, b = row // batch, row % batch
         projected_r = r if projected.shape[0] > 1 else 0
@@ -130,20 +134,27 @@ def backward(projected, weights, numbers, initial0, out0, gradient0, to_projecte
         for back in range(steps):
             t = steps - 1 - back
             given = projected[projected_r, t, b]
+            following = projected[projected_r, max(t - 1, 0), b]
             for k in range(tiles):
                 tile, begin = scratch[k], k * LANES
                 width = min(LANES, units - begin)
                 copy(tile, 64, given, 0 * units + begin, width)
                 copy(tile, 128, given, 1 * units + begin, width)
+                soon(following, 0 * units + begin, width)
+                soon(following, 1 * units + begin, width)
                 if t > 0:
                     copy(tile, 0, out0[out0_r, t - 1, b], begin, width)
+                    soon(out0[out0_r, max(t - 2, 0), b], begin, width)
                 else:
                     copy(tile, 0, initial0[initial0_r, b], begin, width)
                 if gradient0.size:
                     add(tile, 448, gradient0[gradient0_r, t, b], begin, width)
+                    soon(gradient0[gradient0_r, max(t - 1, 0), b], begin, width)
                 backward_tile(tile, numbers, width)
                 copy(to_projected[r, t, b], 0 * units + begin, tile, 64, width)
                 copy(to_projected[r, t, b], 1 * units + begin, tile, 128, width)
+                soon(to_projected[r, max(t - 1, 0), b], 0 * units + begin, width)
+                soon(to_projected[r, max(t - 1, 0), b], 1 * units + begin, width)
         for k in range(tiles):
             tile, begin = scratch[k], k * LANES
             width = min(LANES, units - begin)

@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from cells.fused.triton_math import larger, log1p, sigmoid, sign, smaller, softlog, tanh
+from cells.fused.triton_math import cos, larger, log1p, sigmoid, sign, sin, smaller, softlog, tanh
 
 FORWARD_LOADS = 2
 BACKWARD_LOADS = 4

@@ -1,13 +1,13 @@
 """Generated from the step 'lstm'; do not edit: `python -m cells.fused` writes it anew."""
 
-# with numba_math and numba_tiles as of 134380159b39
+# with numba_math, numba_circular and numba_tiles as of 46b3dc37a3e9
 import math
 
-import numpy as np
 from numba import njit
 
+from cells.fused.numba_circular import cos, sin
 from cells.fused.numba_math import FAST, exp, sigmoid, sign, softlog, tanh
-from cells.fused.numba_tiles import add, copy
+from cells.fused.numba_tiles import add, aligned, copy, soon
 
 LANES = 64
 NUMBERS = (0.0, 1.0,)
@@ -138,7 +138,7 @@ def forward(projected, weights, numbers, initial0, initial1, out0, out1, first, 
     """Rows ``first`` to ``last`` of replicates times batch, all steps."""
     replicates, steps, batch, units = out0.shape
     tiles = (units + LANES - 1) // LANES
-    scratch = np.zeros((tiles, 10 * LANES), projected.dtype)
+    scratch = aligned(tiles, 10 * LANES, projected)
     for row in range(first, last):
         r, b = row // batch, row % batch
         projected_r = r if projected.shape[0] > 1 else 0
@@ -156,6 +156,7 @@ def forward(projected, weights, numbers, initial0, initial1, out0, out1, first, 
             copy(tile, 64, initial1[initial1_r, b], begin, width)
         for t in range(steps):
             given = projected[projected_r, t, b]
+            following = projected[projected_r, min(t + 1, steps - 1), b]
             for k in range(tiles):
                 tile, begin = scratch[k], k * LANES
                 width = min(LANES, units - begin)
@@ -163,9 +164,15 @@ def forward(projected, weights, numbers, initial0, initial1, out0, out1, first, 
                 copy(tile, 192, given, 1 * units + begin, width)
                 copy(tile, 256, given, 2 * units + begin, width)
                 copy(tile, 320, given, 3 * units + begin, width)
+                soon(following, 0 * units + begin, width)
+                soon(following, 1 * units + begin, width)
+                soon(following, 2 * units + begin, width)
+                soon(following, 3 * units + begin, width)
                 forward_tile(tile, numbers, width)
                 copy(out0[r, t, b], begin, tile, 0, width)
                 copy(out1[r, t, b], begin, tile, 64, width)
+                soon(out0[r, min(t + 1, steps - 1), b], begin, width)
+                soon(out1[r, min(t + 1, steps - 1), b], begin, width)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
@@ -174,7 +181,7 @@ def backward(projected, weights, numbers, initial0, initial1, out0, out1, gradie
     replicates, steps, batch, inputs = to_projected.shape
     units = inputs // 4
     tiles = (units + LANES - 1) // LANES
-    scratch = np.zeros((tiles, 16 * LANES), projected.dtype)
+    scratch = aligned(tiles, 16 * LANES, projected)
     for row in range(first, last):
         r, b = row // batch, row % batch
         projected_r = r if projected.shape[0] > 1 else 0
@@ -196,6 +203,7 @@ def backward(projected, weights, numbers, initial0, initial1, out0, out1, gradie
         for back in range(steps):
             t = steps - 1 - back
             given = projected[projected_r, t, b]
+            following = projected[projected_r, max(t - 1, 0), b]
             for k in range(tiles):
                 tile, begin = scratch[k], k * LANES
                 width = min(LANES, units - begin)
@@ -203,21 +211,33 @@ def backward(projected, weights, numbers, initial0, initial1, out0, out1, gradie
                 copy(tile, 192, given, 1 * units + begin, width)
                 copy(tile, 256, given, 2 * units + begin, width)
                 copy(tile, 320, given, 3 * units + begin, width)
+                soon(following, 0 * units + begin, width)
+                soon(following, 1 * units + begin, width)
+                soon(following, 2 * units + begin, width)
+                soon(following, 3 * units + begin, width)
                 if t > 0:
                     copy(tile, 0, out0[out0_r, t - 1, b], begin, width)
                     copy(tile, 64, out1[out1_r, t - 1, b], begin, width)
+                    soon(out0[out0_r, max(t - 2, 0), b], begin, width)
+                    soon(out1[out1_r, max(t - 2, 0), b], begin, width)
                 else:
                     copy(tile, 0, initial0[initial0_r, b], begin, width)
                     copy(tile, 64, initial1[initial1_r, b], begin, width)
                 if gradient0.size:
                     add(tile, 896, gradient0[gradient0_r, t, b], begin, width)
+                    soon(gradient0[gradient0_r, max(t - 1, 0), b], begin, width)
                 if gradient1.size:
                     add(tile, 960, gradient1[gradient1_r, t, b], begin, width)
+                    soon(gradient1[gradient1_r, max(t - 1, 0), b], begin, width)
                 backward_tile(tile, numbers, width)
                 copy(to_projected[r, t, b], 0 * units + begin, tile, 128, width)
                 copy(to_projected[r, t, b], 1 * units + begin, tile, 192, width)
                 copy(to_projected[r, t, b], 2 * units + begin, tile, 256, width)
                 copy(to_projected[r, t, b], 3 * units + begin, tile, 320, width)
+                soon(to_projected[r, max(t - 1, 0), b], 0 * units + begin, width)
+                soon(to_projected[r, max(t - 1, 0), b], 1 * units + begin, width)
+                soon(to_projected[r, max(t - 1, 0), b], 2 * units + begin, width)
+                soon(to_projected[r, max(t - 1, 0), b], 3 * units + begin, width)
         for k in range(tiles):
             tile, begin = scratch[k], k * LANES
             width = min(LANES, units - begin)
