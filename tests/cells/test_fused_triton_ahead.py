@@ -46,8 +46,9 @@ def test_registers_suffice(name, kernel, record_property):
         assert (0, 0) == (found.spilled, found.stack)
         if dtype == torch.float32:
             assert found.registers <= 80
-            # a tenth over what the LSTM's gates take, the most of them
-            assert found.instructions <= {"forward": 135, "backward": 225}[kernel]
+            # a tenth over what the LSTM's gates take, and over GATO's with two readouts, the most of all
+            most = (190, 255) if STEPS[name].readouts else (140, 225)
+            assert found.instructions <= most[KERNELS.index(kernel)]
         assert found.instructions > 10
 
 
@@ -94,13 +95,14 @@ def compiled(monkeypatch):
 
 def test_a_launch_compiles_once_and_loses_no_precision(compiled):
     """Other sizes take the same code; constants stay doubles, where Triton makes singles of numbers."""
-    step = STEPS["gato_sigmoid"]
+    step = STEPS["gato_sigmoid_cos"]
     for steps, batch, units in ((5, 2, 7), (16, 1, 16), (1, 1, 1)):
         projected = torch.zeros(1, steps, batch, step.inputs * units)
         initial = [torch.zeros(1, batch, units)] * 2
         arguments = (step, projected, torch.zeros(1, 3, units), [0.7], initial)
-        states = triton_kernels.forward(*arguments)
-        triton_kernels.backward(*arguments, states, [states[0], states[1].new_empty(1, 0, 0, 0)])
+        *states, readouts = triton_kernels.forward(*arguments)
+        seeds = [states[0], states[1].new_empty(1, 0, 0, 0), readouts]
+        triton_kernels.backward(*arguments, states, seeds)
     assert ["forward", "backward"] * 3 == [name for name, _ in compiled]
     assert 2 == len({kernel.hash for _, kernel in compiled})
     for _, kernel in compiled:
