@@ -61,6 +61,15 @@ def _counts() -> int:
                 found = triton_ahead.counts(step, kernel, lanes, torch.float32, 90)
                 numbers = ", ".join(f"{value:g}" for value in found)
                 sys.stdout.write(f"{step.name}, {kernel}, {lanes}: {numbers}\n")
+    sizes = (512, 5, 32)
+    sys.stdout.write(
+        "networks of units, kernel, (units, inputs, k): the same, instructions per hidden number\n"
+    )
+    for one in triton_ahead.UNIT_KERNELS:
+        numbers = ", ".join(
+            f"{value:g}" for value in triton_ahead.unit_counts(one, *sizes, torch.float32, 90)
+        )
+        sys.stdout.write(f"networks of units, {one}, {sizes}: {numbers}\n")
     return 0
 
 

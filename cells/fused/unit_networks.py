@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cells.fused import numba_kernels
+from cells.fused import numba_kernels, triton_kernels, unit_launch
 from cells.fused.first_derivative import Gradients, as_given
 from cells.fused.replicates import fold, unfold
 
@@ -29,6 +29,8 @@ _library.define(
 
 def available(x: Tensor) -> bool:
     """Whether there are kernels where ``x`` is."""
+    if x.device.type == "cuda":
+        return triton_kernels.missing() is None
     return x.device.type == "cpu" and numba_kernels.missing() is None
 
 
@@ -93,6 +95,26 @@ def _backward(
     return [to_x, to_reads, to_weights.sum(1), to_held]
 
 
+def _forward_on_gpu(
+    x: Tensor, reads: Tensor, weights: Tensor, held: Tensor, accumulate: bool
+) -> Tensor:
+    replicates = _check(x, reads, weights, held)
+    return unit_launch.forward(replicates, x, reads, weights, held, accumulate)
+
+
+def _backward_on_gpu(
+    x: Tensor,
+    reads: Tensor,
+    weights: Tensor,
+    held: Tensor,
+    gradient: Tensor,
+    accumulate: bool,
+    wanted: bool,
+) -> list[Tensor]:
+    replicates = _check(x, reads, weights, held, gradient)
+    return unit_launch.backward(replicates, x, reads, weights, held, gradient, accumulate, wanted)
+
+
 def _check(x: Tensor, reads: Tensor, weights: Tensor, *others: Tensor) -> int:
     """How many replicates; raise ``ValueError`` for shapes that do not belong together."""
     tensors = (x, reads, weights, *others)
@@ -111,6 +133,11 @@ def _check(x: Tensor, reads: Tensor, weights: Tensor, *others: Tensor) -> int:
             raise ValueError(
                 f"unit networks: expected (1 or {replicates}, {', '.join(map(str, shape))}) in {x.dtype}, "
                 f"got {tuple(one.shape)} in {one.dtype}"
+            )
+        if one.device != x.device:
+            raise ValueError(
+                f"unit networks: expected all tensors on {x.device}, where x is, got one on {one.device}; "
+                "move it there"
             )
     if rows % (x.shape[-1] + 3):
         raise ValueError(
@@ -145,6 +172,8 @@ def _backward_shapes(
 
 _library.impl("unit_networks", _forward, "CPU")
 _library.impl("unit_networks_backward", _backward, "CPU")
+_library.impl("unit_networks", _forward_on_gpu, "CUDA")
+_library.impl("unit_networks_backward", _backward_on_gpu, "CUDA")
 torch.library.register_fake("desiderata::unit_networks", _forward_shape)
 torch.library.register_fake("desiderata::unit_networks_backward", _backward_shapes)
 networks = torch.ops.desiderata.unit_networks
