@@ -41,9 +41,11 @@ def exact(subject: Subject, xs: Tensor, upstream: Tensor) -> list[Tensor]:
     return [outputs.detach(), *map(_present, gradients, (inputs, *subject.exact_parameters))]
 
 
-def computed(subject: Subject, xs: Tensor, upstream: Tensor) -> list[Tensor]:
-    """Outputs and gradients as the timed work computes them, in poisoned memory."""
-    with poisoned():
+def computed(
+    subject: Subject, xs: Tensor, upstream: Tensor, *, poison: bool = True
+) -> list[Tensor]:
+    """Outputs and gradients as the timed work computes them, in poisoned memory unless told otherwise."""
+    with poisoned() if poison else contextlib.nullcontext():
         outputs = subject.run(xs)
         leaves = (xs, *subject.parameters)
         gradients = torch.autograd.grad(outputs, leaves, upstream, allow_unused=True)

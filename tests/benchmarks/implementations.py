@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from workloads import Shape
 
 import cells
+from cells.graphs import dispatch
+from cells.graphs.graphs import Graphs
 
 L2_SHARE = (
     3  # inputs rotate over so many times the second-level cache, or they would be read from there
 )
 MOST_COPIES = 64
+NO_GRAPHS = "CUDA graphs need a CUDA device"
 
 
 class Subject(NamedTuple):
@@ -74,7 +77,7 @@ def _runner(
     if how == "hoisted":
         return lambda xs: cells.unroll(cell, xs)[0], "reference", "asked for"
     if how == "graphed":
-        return _graphed(cell, shape, device), "reference", "hoisted, in a CUDA graph"
+        return _graphed(cell, shape, device)
     xs = torch.zeros(shape.steps, shape.batch, shape.inputs, device=device)
     model = cells.Recurrent(cell)
     ((backend, reason),) = cells.backends(model, xs)
@@ -91,22 +94,23 @@ def _step_by_step(cell: Any, xs: Tensor) -> Tensor:
     return torch.stack(readouts)
 
 
-class _Unrolled(nn.Module):
-    def __init__(self, cell: Any) -> None:
-        super().__init__()
-        self.cell = cell
-
-    def forward(self, xs: Tensor) -> Tensor:
-        """The readouts."""
-        return cells.unroll(self.cell, xs)[0]
-
-
-def _graphed(cell: Any, shape: Shape, device: torch.device) -> Callable[[Tensor], Tensor]:
+def _graphed(
+    cell: Any, shape: Shape, device: torch.device
+) -> tuple[Callable[[Tensor], Tensor], str, str]:
+    """The hoisted loop as a CUDA graph, its step as it is, whatever else would run the cell."""
     if device.type != "cuda":
-        raise MissingError("CUDA graphs need a CUDA device")
+        raise MissingError(NO_GRAPHS)
+    graphs = Graphs(dispatch.RECORDER, compiler=None, uses=1)
+
+    def run(xs: Tensor) -> Tensor:
+        return graphs.run(cell, xs, cell.initial_state(*xs.shape[1:-1]))[0]
+
     xs = torch.zeros(shape.steps, shape.batch, shape.inputs, device=device, requires_grad=True)
-    graphed: Callable[[Tensor], Tensor] = torch.cuda.make_graphed_callables(_Unrolled(cell), (xs,))
-    return graphed
+    run(xs)
+    backend, reason = graphs.status(cell, xs, cell.initial_state(shape.batch))
+    if backend != "graphed":
+        raise MissingError(reason)
+    return run, backend, reason
 
 
 def of_torch(kind: type[nn.RNNBase], width: int, shape: Shape, device: torch.device) -> Subject:

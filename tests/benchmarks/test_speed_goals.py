@@ -59,6 +59,23 @@ def test_the_slowest_kernel_decides():
     assert ("missed", "34 ns (lstm-diag, the largest of 2)") == assess(backward, results)
 
 
+def test_the_slowest_graph_decides():
+    """Every cell in graphs is meant, and none that another backend ran."""
+    (goal,) = (one for one in GOALS if "every cell in CUDA graphs" in one.statement)
+    made = [
+        result(name, ratio, workload="dense", backend=backend)
+        for name, ratio, backend in (
+            ("rru", 0.9, "graphed"), ("eurnn", 0.4, "graphed"), ("lstm", 0.1, "library"),
+        )
+    ]  # fmt: skip
+    results = {one.name: one for one in made}
+    assert ("missed", "0.4× (eurnn, the least of 2)") == assess(goal, results)
+    del results["dense/eurnn"]
+    assert "met" == assess(goal, results).word
+    del results["dense/rru"]
+    assert ("not measured", "needs results of dense by graphed") == assess(goal, results)
+
+
 def test_a_ratio_of_ratios():
     """Two implementations that alternated with the same reference compare by their ratios to it."""
     (goal,) = (one for one in GOALS if "naive loop" in one.statement)
