@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from cells.core import library
@@ -48,7 +49,11 @@ def backends(model: Any, xs: Tensor | None = None) -> tuple[Choice, ...]:
     layers = getattr(model, "layers", None)
     if not isinstance(layers, nn.ModuleList):  # a cell may use the name for something else
         return (_choice(model, xs, "auto"),)
-    return tuple(_choice(layer, xs, str(model.backend)) for layer in layers)
+    choices = []
+    for layer in layers:
+        choices.append(_choice(layer, xs, str(model.backend)))
+        xs = None if xs is None else _handed_on(layer, xs)
+    return tuple(choices)
 
 
 def check_backend(requested: str) -> None:
@@ -81,6 +86,14 @@ def _choice(cell: Any, xs: Tensor | None, requested: str) -> Choice:
     if not isinstance(form, Graphs) or xs is None:
         return choice
     return Choice(*form.status(cell, xs, cell.initial_state(*xs.shape[1:-1])))
+
+
+def _handed_on(layer: Any, xs: Tensor) -> Tensor:
+    """A tensor like the readouts of ``layer`` for ``xs``, without numbers."""
+    readout = layer.readout(layer.initial_state())
+    made: Tensor = readout.detach().new_empty(*xs.shape[:-1], readout.shape[-1])
+    graded = xs.requires_grad or any(one.requires_grad for one in layer.parameters())
+    return made.requires_grad_(graded and torch.is_grad_enabled())
 
 
 def _plan(cell: Any, xs: Tensor | None, state: Any, requested: str) -> _Plan:

@@ -58,14 +58,20 @@ class CudaRecorder:
             capture = torch.cuda.graph(
                 graph, pool=pool, stream=beside, capture_error_mode="thread_local"
             )
+            cause: Exception | None = None
             try:
                 with capture:
-                    results = work()
-            except BaseException:
+                    try:
+                        results = work()
+                    except Exception as error:
+                        cause = error
+                        raise
+            except BaseException as error:  # noqa: BLE001 - it is raised again
                 # torch leaves the stream and the generator as they were while it recorded
                 torch.cuda.set_stream(caller)
                 _renew_generator(device, state)
-                raise
+                # where the end of a recording fails as well, it only says that something did before
+                raise cause or error from None
             return results, graph.replay
 
     def _stream(self, device: torch.device) -> torch.cuda.Stream:

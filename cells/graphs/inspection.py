@@ -41,6 +41,10 @@ class Inspection(TorchDispatchMode):
         # memory that is freed could be used for something foreign, and would pass for what it was
         self._kept: list[Tensor] = []
 
+    def forget(self) -> None:
+        """Let go of what the run made, and of autograd's nodes with it."""
+        self._kept.clear()
+
     def know(self, tensors: Iterable[Tensor]) -> None:
         """From here on these may be read as well."""
         self._given.update(map(_memory, tensors))

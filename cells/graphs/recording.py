@@ -109,7 +109,11 @@ def _patterns(program: Program) -> list[Tensor]:
 def inspect(program: Program) -> None:
     """Run ``program`` once, watched. Raises :class:`RefusalError` for what cannot be recorded."""
     _fill(program.inputs)
-    program.whole(Inspection([*program.inputs, *program.twin.tensors]))
+    watch = Inspection([*program.inputs, *program.twin.tensors])
+    try:
+        program.whole(watch)
+    finally:
+        watch.forget()
 
 
 def _fill(tensors: Sequence[Tensor]) -> None:

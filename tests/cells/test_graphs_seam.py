@@ -48,6 +48,19 @@ def test_the_seam_takes_what_nothing_else_runs():
 
 
 @pytest.mark.usefixtures("on_cpu")
+def test_each_layer_is_asked_about_what_it_reads():
+    """An upper one reads the readout below: its width, and whether that has a gradient."""
+    model = Recurrent(cells.get("rru")(3, 8), cells.get("rhn")(64, 5)).double()
+    xs = torch.randn(5, 2, 3, dtype=torch.float64)
+    for _ in range(3):
+        assert ["made at use 3" in one.reason for one in backends(model, xs)] == [True, True]
+        model(xs)[0].sum().backward()
+    assert ["with the step as it is" in one.reason for one in backends(model, xs)] == [True, True]
+    with torch.no_grad():
+        assert ["used 0 times" in one.reason for one in backends(model, xs)] == [True, True]
+
+
+@pytest.mark.usefixtures("on_cpu")
 def test_the_seam_says_what_was_refused():
     """By :func:`cells.backends`, which layer by layer says what runs."""
     cell = Plain(branching)
