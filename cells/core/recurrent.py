@@ -17,10 +17,12 @@ class Recurrent(nn.Module):
     ``(T, *batch, input_size)``, ``outputs`` ``(T, *batch, readout_size)`` of the top layer, and ``state`` a
     tuple with one state per layer. ``backend``: "reference", the readable step unrolled; "library",
     torch's LSTM, GRU and tanh kernels on the cell's own parameters, which have no second
-    derivative everywhere; "auto", the library where it can run a layer and else the reference.
-    :func:`cells.backends` tells which and why. Raises ``ValueError`` for no layers, an unknown
-    backend, "library" for a layer or an input that it cannot run, widths that do not chain, or a
-    state with another number of layers.
+    derivative everywhere; "fused", kernels generated from the step of a cell whose units do not mix, and
+    for other cells on CUDA the unroll as a CUDA graph once a shape comes back (the reference until
+    then), neither with a second derivative; "auto", the library where it can run a layer, else "fused"
+    where that can, else the reference. :func:`cells.backends` tells which and why. Raises ``ValueError``
+    for no layers, an unknown backend, "library" or "fused" for a layer or an input that it cannot run,
+    widths that do not chain, or a state with another number of layers.
     """
 
     def __init__(self, *layers: Any, backend: str = "auto") -> None:
