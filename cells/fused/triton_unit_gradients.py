@@ -98,6 +98,19 @@ def sums(
     tl.store(found + tl.cast(rows - 1, tl.int64) * units, total, only)
 
 
+@triton.jit
+def _added(sum_of, bits, gs, each, POINTS: tl.constexpr, WIDTH: tl.constexpr):
+    """The sums with ``each`` times slope added where the first bit is set, and the bits behind it."""
+    more = ()
+    left = ()
+    for i in tl.static_range(POINTS):
+        g = tl.where((bits[i] & 1) != 0, gs[i], 0.0)
+        for d in tl.static_range(WIDTH):
+            more += (sum_of[i * WIDTH + d] + g * each[d],)
+        left += (bits[i] >> 1,)
+    return more, left
+
+
 @triton.jit(do_not_specialize="weights_r points units inputs hidden width".split())
 def inputs_gradient(
     weights,
@@ -143,25 +156,21 @@ def inputs_gradient(
         for i in tl.static_range(POINTS):
             there = (j < units) & (ns[i] < points)
             gs += (tl.load(slopes + (r * points + ns[i]) * units + j, there, other=0.0),)
-        for c in range(0, hidden, HIDDEN):
+        for word in range(words):
             bits = ()
             for i in tl.static_range(POINTS):
-                place = ((r * words + c // 32) * points + ns[i]) * units + j
+                place = ((r * words + word) * points + ns[i]) * units + j
                 there = (j < units) & (ns[i] < points)
-                bits += (tl.load(passed + place, there, other=0) >> (c % 32),)
-            row = own + c * (inputs + 3) * UNITS
-            begun = row + begin * UNITS
-            for h in tl.static_range(HIDDEN):
-                out = tl.load(row + (h * (inputs + 3) + inputs + 2) * UNITS)
-                each = ()
-                for d in tl.static_range(WIDTH):
-                    each += (out * tl.load(begun + h * (inputs + 3) * UNITS + d * UNITS),)
-                more = ()
-                for i in tl.static_range(POINTS):
-                    g = tl.where((bits[i] & (1 << h)) != 0, gs[i], 0.0)
+                bits += (tl.load(passed + place, there, other=0),)
+            for c in range(word * 32, tl.minimum(word * 32 + 32, hidden), HIDDEN):
+                row = own + c * (inputs + 3) * UNITS
+                begun = row + begin * UNITS
+                for h in tl.static_range(HIDDEN):
+                    out = tl.load(row + (h * (inputs + 3) + inputs + 2) * UNITS)
+                    each = ()
                     for d in tl.static_range(WIDTH):
-                        more += (sum_of[i * WIDTH + d] + g * each[d],)
-                sum_of = more
+                        each += (out * tl.load(begun + h * (inputs + 3) * UNITS + d * UNITS),)
+                    sum_of, bits = _added(sum_of, bits, gs, each, POINTS, WIDTH)
         own += tl.cast(rows, tl.int64) * UNITS
     for i in tl.static_range(POINTS):
         n = tl.cast(first + i * EXAMPLES + tl.arange(0, EXAMPLES), tl.int64)
