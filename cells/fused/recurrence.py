@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cells.fused.first_derivative import Gradients, as_given
+from cells.fused.first_derivative import Gradients, as_given, transformed
 from cells.fused.operators import announce, recurrence, recurrence_backward
 from cells.fused.replicates import fold, unfold
 from cells.fused.step import Step
@@ -31,9 +31,14 @@ def run(
     ``projected`` (T, B, K·J), ``weights`` (w, J), every ``initial`` (B, J). Differentiable once, in
     reverse mode.
     """
-    results: tuple[Tensor, ...] = _Recurrence.apply(  # type: ignore[no-untyped-call]
-        announce(step),
-        tuple(constants),
+    name, numbers = announce(step), tuple(constants)
+    results: tuple[Tensor, ...]
+    if not transformed():
+        results = _Plain.apply(name, numbers, projected, weights, *initial)  # type: ignore[no-untyped-call]
+        return results
+    results = _Recurrence.apply(  # type: ignore[no-untyped-call]
+        name,
+        numbers,
         projected.unsqueeze(0),
         weights.unsqueeze(0),
         *(one.unsqueeze(0) for one in initial),
@@ -64,15 +69,7 @@ class _Recurrence(torch.autograd.Function):
         if all(one is None for one in gradients):
             return tuple(None for _ in ctx.needs_input_grad)
         tensors = ctx.saved_tensors
-        given = [tensors[0].new_empty(1, 0, 0, 0) if one is None else one for one in gradients]
-        if (
-            torch.compiler.is_compiling()
-        ):  # which follows one function of this kind, not a second in it
-            found = _gradients(ctx.step, ctx.constants, (*tensors, *given))
-        else:
-            found = _RecurrenceBackward.apply(  # type: ignore[no-untyped-call]
-                ctx.step, ctx.constants, *tensors, *given
-            )
+        found = _differentiated(ctx, tensors, gradients)
         return None, None, *as_given(found, tensors[: len(ctx.needs_input_grad) - 2])
 
     @staticmethod
@@ -86,6 +83,52 @@ class _Recurrence(torch.autograd.Function):
         folded, replicates = fold(info.batch_size, in_dims[2:], tensors)
         out = _Recurrence.apply(step, constants, *folded)  # type: ignore[no-untyped-call]
         return unfold(out, info.batch_size, replicates)
+
+
+class _Plain(torch.autograd.Function):
+    """The same of one replicate, without rules."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        step: str,
+        constants: tuple[float, ...],
+        projected: Tensor,
+        weights: Tensor,
+        *initial: Tensor,
+    ) -> tuple[Tensor, ...]:
+        ctx.step, ctx.constants = step, constants
+        own = [one.unsqueeze(0) for one in initial]
+        results = recurrence(step, projected.unsqueeze(0), weights.unsqueeze(0), constants, own)
+        ctx.save_for_backward(projected, weights, *initial, *results[: len(initial)])
+        ctx.set_materialize_grads(False)
+        return tuple(one.squeeze(0) for one in results)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
+        if all(one is None for one in gradients):
+            return tuple(None for _ in ctx.needs_input_grad)
+        given = len(ctx.needs_input_grad) - 2
+        tensors = [
+            one.unsqueeze(0) if k < given else one for k, one in enumerate(ctx.saved_tensors)
+        ]
+        whole = [None if one is None else one.unsqueeze(0) for one in gradients]
+        found = _differentiated(ctx, tensors, whole)
+        return None, None, *(one.squeeze(0) for one in found)
+
+
+def _differentiated(
+    ctx: Any, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]
+) -> Sequence[Tensor]:
+    """The gradients by a function whose own derivative raises, where somebody could ask for it."""
+    given = [tensors[0].new_empty(1, 0, 0, 0) if one is None else one for one in gradients]
+    # a compiler follows one function of this kind, not a second in it
+    if torch.compiler.is_compiling() or not (torch.is_grad_enabled() or transformed()):
+        return _gradients(ctx.step, ctx.constants, (*tensors, *given))
+    found: tuple[Tensor, ...] = _RecurrenceBackward.apply(  # type: ignore[no-untyped-call]
+        ctx.step, ctx.constants, *tensors, *given
+    )
+    return found
 
 
 class _RecurrenceBackward(Gradients):

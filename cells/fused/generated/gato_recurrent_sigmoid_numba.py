@@ -1,6 +1,6 @@
 """Generated from the step 'gato_recurrent_sigmoid'; do not edit: `python -m cells.fused` writes it anew."""
 
-# with numba_math, numba_circular and numba_tiles as of 46b3dc37a3e9
+# with numba_math, numba_circular and numba_tiles as of b844a5c5f85a
 import math
 
 from numba import njit
