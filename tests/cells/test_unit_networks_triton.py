@@ -262,7 +262,7 @@ def test_on_a_gpu_the_kernels_are_the_reference(replicates, sizes, accumulate):
 @pytest.mark.gpu
 def test_on_a_gpu_the_hidden_layer_is_never_written():
     """The peak of memory stays below one array of it."""
-    steps, batch, units, inputs, k = 100, 32, 256, 5, 32
+    steps, batch, units, inputs, k = 100, 32, 256, 5, 64  # far above what a product borrows
     generator = torch.Generator().manual_seed(0)
     cell = cells.get("gato-2")(inputs, 2 * units, k=k, generator=generator).to("cuda")
     xs = torch.randn(steps, batch, inputs, device="cuda")
