@@ -26,6 +26,10 @@ def _moment() -> str | None:
         return "under a torch.func transform such as vmap a recording has no rule"
     if torch._C._len_torch_dispatch_stack():  # noqa: SLF001
         return "a mode of torch watches every operator, and a recording has none"
+    if torch.is_anomaly_enabled():
+        return "anomaly detection looks into every operator, and a recording has none"
+    if nn.modules.module._has_any_global_hook():  # noqa: SLF001
+        return "every module has hooks, which a recording would run once and never again"
     if torch._C._autograd._top_saved_tensors_default_hooks(True) is not None:  # noqa: FBT003, SLF001
         return "hooks on saved tensors are active, as in torch.utils.checkpoint: a recording saves none"
     return None

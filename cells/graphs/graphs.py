@@ -152,11 +152,12 @@ class Graphs:
 
     def _made(self, key: Key, arena: Arena, cell: Any, xs: Tensor, state: Any) -> Recording:
         """A new recording that agrees with the loop. Raises where there is none."""
-        for other in self._kept.keys():  # noqa: SIM118 - no dict
-            if (
-                other.places != key.places
-            ):  # the parameters are elsewhere now: it would never be used again
-                self._kept.drop(other)
+        # parameters that moved do not come back, but for two sets that take turns, such as an average
+        kept = self._kept.keys()
+        known = [one.places for one in kept if one.places != key.places]
+        for one in kept:
+            if one.places not in (key.places, *known[-1:]):
+                self._kept.drop(one)
         twin = self._twins.get((key.places, key.attributes)) or Twin(cell)
         self._twins[key.places, key.attributes] = twin
         graded = {"differentiated": key.differentiated}

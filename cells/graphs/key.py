@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-DEEPEST = 4
+DEEPEST = 6
 """How far into nested containers of an attribute values are compared; below, objects are."""
 
-# of every module: tables that are told apart, and bookkeeping
-_OWN = frozenset(vars(nn.Module())) - {"training"}
+# of every module: tables that are told apart, bookkeeping, and what a cell declares of itself
+_OWN = (frozenset(vars(nn.Module())) - {"training"}) | {"claims", "denies", "channels"}
 
 
 class Key(NamedTuple):
@@ -68,21 +69,35 @@ def _attributes(module: nn.Module) -> dict[str, Any]:
 
 
 def _told(value: Any, depth: int) -> Hashable:
-    """A value that equals another's if nothing tells them apart that a step could read."""
+    """A value that equals another's if nothing tells them apart that a step could read.
+
+    What is neither a tensor, a container, a plain value nor an object with attributes is taken to be
+    what it is: functions, modules and the like.
+    """
     if isinstance(value, Tensor):
         place = (value.data_ptr(), tuple(value.shape), value.stride(), value.dtype, value.device)
         return (type(value), *place, value.requires_grad)
-    if depth <= DEEPEST:
-        if isinstance(value, Mapping):
-            return (
-                type(value),
-                *((_told(k, depth + 1), _told(v, depth + 1)) for k, v in value.items()),
-            )
-        if isinstance(value, tuple | list):
-            return (type(value), *(_told(one, depth + 1) for one in value))
+    if value is None:
+        return None
     if isinstance(value, bool | int | float | complex | str | bytes | torch.dtype | torch.device):
         return type(value), repr(value)  # text: 0.0 equals -0.0 and 1 equals True, but these do not
-    return None if value is None else (type(value), id(value))
+    if depth <= DEEPEST and isinstance(value, Mapping):
+        pairs = ((_told(k, depth + 1), _told(v, depth + 1)) for k, v in value.items())
+        return (type(value), *pairs)
+    if depth <= DEEPEST and isinstance(value, tuple | list):
+        return (type(value), *(_told(one, depth + 1) for one in value))
+    whole = type(value), id(value)
+    if depth + 2 > DEEPEST or isinstance(value, type | nn.Module | FunctionType):
+        return whole
+    held = {name: getattr(value, name, None) for name in _slots(type(value))}
+    # an object's own are two levels deeper, or one that knows its trainer would be all of a program
+    return (*whole, _told({**held, **getattr(value, "__dict__", {})}, depth + 2))
+
+
+def _slots(kind: type) -> list[str]:
+    declared = (one.__dict__.get("__slots__", ()) for one in kind.__mro__)
+    names = [name for one in declared for name in ((one,) if isinstance(one, str) else one)]
+    return [name for name in names if not name.startswith("__")]
 
 
 def _numerics() -> Hashable:

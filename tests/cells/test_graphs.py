@@ -6,6 +6,7 @@ import copy
 import gc
 import pickle
 import weakref
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -235,29 +236,74 @@ def test_an_optimizer_is_seen():
 
 
 def test_other_parameters_are_another_recording():
-    """Those of tensors that are gone are forgotten; functional calls see their own."""
+    """Two sets may take turns; those of tensors before them are forgotten."""
     cell, graphs = cell_of("rru"), recording()
-    assert_same(graphs, cell, *call_of(cell, 4, (2,)))
-    assert_same(graphs, cell, *call_of(cell, 5, (2,)))
-    kept = graphs._kept.keys()
-    cell.weight_hh = torch.nn.Parameter(2 * cell.weight_hh.detach())
-    assert_same(graphs, cell, *call_of(cell, 4, (2,)))
-    assert 1 == len(graphs)
-    assert not set(kept) & set(graphs._kept.keys())
+    call = call_of(cell, 4, (2,))
+    sets = [cell.weight_hh, *(torch.nn.Parameter(k * cell.weight_hh.detach()) for k in (2, 3))]
+    for which in (0, 1, 0, 1):
+        cell.weight_hh = sets[which]
+        assert_same(graphs, cell, *call)
+        assert_same(graphs, cell, *call)
+    assert 2 == len(graphs)
+    assert 4 == graphs.recorder.recorded
+    oldest = graphs._kept.keys()[0]
+    cell.weight_hh = sets[2]
+    assert_same(graphs, cell, *call)
+    assert 2 == len(graphs)
+    assert oldest not in graphs._kept
+
+
+class Settings:
+    """An object among the attributes of a cell."""
+
+    def __init__(self):
+        self.scale, self.more = 2.0, [1]
+
+
+@dataclass(slots=True)
+class Slots:
+    """One without a table of attributes."""
+
+    scale: float = 2.0
 
 
 def test_attributes_are_part_of_the_key():
-    """A number that the step reads from the cell is recorded, so that another number is another recording."""
+    """Whatever the step may read from the cell is recorded, so that another value is another recording."""
     cell, graphs = cell_of("rru"), recording()
-    call = call_of(cell, 4, (2,))
-    assert_same(graphs, cell, *call)
+    call, count = call_of(cell, 4, (2,)), 0
+
+    def changed():
+        nonlocal count
+        count += 1
+        for _ in range(2):
+            assert_same(graphs, cell, *call)
+        assert count == graphs.recorder.recorded / 2
+
+    changed()
     cell.kappa = 3.0
-    assert_same(graphs, cell, *call)
+    changed()
     cell.extra = [1, {"two": torch.zeros(2)}]
-    assert_same(graphs, cell, *call)
+    changed()
     cell.extra[1]["two"] = torch.zeros(2)
-    assert_same(graphs, cell, *call)
-    assert 4 == len(graphs)
+    changed()
+    cell.extra[0] = True
+    changed()
+    cell.extra = Settings()
+    changed()
+    cell.extra.scale = 2.5
+    changed()
+    cell.extra.more[0] = 2
+    changed()
+    cell.extra = Slots()
+    changed()
+    cell.extra.scale = 2.5
+    changed()
+    cell.extra = len
+    changed()
+    cell.extra = [[[[[Settings()], {"a": Slots()}]]]]
+    changed()
+    cell.extra[0][0][0][0] = Settings()  # as deep as values are told
+    changed()
 
 
 def test_torchs_switches_are_part_of_the_key():

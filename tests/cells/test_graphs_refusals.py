@@ -7,6 +7,7 @@ import functools
 import logging
 import random
 import re
+import warnings
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from eager_graphs import recording
 from graph_calls import Plain, assert_same, branching, call_of, cell_of, refusal_of
 from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.utils.flop_counter import FlopCounterMode
 
 import cells
 from cells import unroll
@@ -244,10 +246,15 @@ def test_moments_that_no_recording_is_for():
     answers = []
     torch.vmap(lambda one: answers.append(ask()) or one)(torch.zeros(2))
     assert "under a torch.func transform" in answers[0]
-    with torch.utils.flop_counter.FlopCounterMode(display=False):
+    with FlopCounterMode(display=False):
         assert "a mode of torch watches" in ask()
     with torch.autograd.graph.saved_tensors_hooks(lambda one: one, lambda one: one):
         assert "hooks on saved tensors are active" in ask()
+    with warnings.catch_warnings(action="ignore"), torch.autograd.detect_anomaly():
+        assert "anomaly detection looks" in ask()
+    hook = nn.modules.module.register_module_forward_hook(lambda *_: None)
+    assert "every module has hooks" in ask()
+    hook.remove()
     with torch.autocast("cpu"):
         assert "autocast is on" in ask()
     with forward_ad.dual_level():
