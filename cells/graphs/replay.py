@@ -11,6 +11,11 @@ from torch import Tensor
 
 from cells.graphs.recording import Recording
 
+NO_SECOND = (
+    "expected a first derivative of a recorded unroll, which has no other, got a request for a second; "
+    "use backend='reference'"
+)
+
 
 class Arena:
     """The ``pool`` of memory that recordings share; at most one of them awaits its backward."""
@@ -82,6 +87,11 @@ class _Replay(torch.autograd.Function):
         parameters = ctx.saved_tensors
         if all(one is None for one in gradients):
             return (None,) * (2 + len(ctx.inputs) + len(parameters))
+        if any(one is not None and _wrapped(one) for one in gradients):
+            # many gradients at once, as is_grads_batched asks for: no memory of ours has room for them
+            if torch.is_grad_enabled():
+                raise RuntimeError(NO_SECOND)
+            return None, None, *_anew(ctx, _graded(ctx, gradients))
         found = _Gradients.apply(ctx, gradients, *ctx.inputs, *parameters, *gradients)  # type: ignore[no-untyped-call]
         return None, None, *found
 
@@ -96,29 +106,50 @@ class _Gradients(torch.autograd.Function):
         gradients: tuple[Tensor | None, ...],
         *tensors: Tensor | None,  # noqa: ARG004 - they are the node's
     ) -> tuple[Tensor | None, ...]:
+        upstream = _graded(node, gradients)
+        if not node.lease.valid:
+            return _anew(node, upstream)
+        node.lease.valid = False  # it works in the memory that it reads
         recording: Recording = node.recording
-        upstream = [one for one, graded in zip(gradients, recording.graded, strict=True) if graded]
-        if node.lease.valid:
-            node.lease.valid = False  # it works in the memory that it reads
-            return recording.backward(upstream)
-        if [_version(one) for one in node.inputs] != node.versions:
-            raise RuntimeError(
-                "an input or state of a recorded unroll is expected to stay as it was until the last "
-                "backward, got one that was changed in place; clone it first, or use backend='reference'"
-            )
-        given = [
-            torch.zeros_like(place) if one is None else one
-            for one, place in zip(upstream, recording.program.upstream, strict=True)
-        ]
-        return recording.reached(upstream, recording.program.reference(node.inputs, given)[1])
+        return recording.backward(upstream)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:  # noqa: ARG004 - the signature
+        raise RuntimeError(NO_SECOND)
+
+
+def _graded(node: Any, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Those of the outputs that have a gradient."""
+    pairs = zip(gradients, node.recording.graded, strict=True)
+    return [one for one, graded in pairs if graded]
+
+
+def _anew(node: Any, upstream: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    """The gradients by the loop, where the recording's memory holds the numbers of this forward no more."""
+    if [_version(one) for one in node.inputs] != node.versions:
         raise RuntimeError(
-            "a recorded unroll has a first derivative only, got a request for a second; use "
-            "backend='reference'"
+            "an input or state of a recorded unroll is expected to stay as it was until the last "
+            "backward, got one that was changed in place; clone it first, or use backend='reference'"
         )
+    program = node.recording.program
+    given = [
+        torch.zeros_like(place) if one is None else one
+        for one, place in zip(upstream, program.upstream, strict=True)
+    ]
+    with torch.autocast(node.inputs[0].device.type, enabled=False):  # as it was forwards
+        found = program.reference(node.inputs, given)[1]
+    gradients: tuple[Tensor | None, ...] = node.recording.reached(upstream, found)
+    return gradients
 
 
 def _version(tensor: Tensor) -> int:
     return -1 if tensor.is_inference() else tensor._version  # noqa: SLF001 - torch has no other word for it
+
+
+def _wrapped(tensor: Tensor) -> bool:
+    """Whether it stands for tensors of a transform, such as vmap, and has no memory itself."""
+    try:
+        tensor.untyped_storage()
+    except RuntimeError:  # NotImplementedError is one
+        return True
+    return False
