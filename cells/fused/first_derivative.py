@@ -26,12 +26,13 @@ class Gradients(torch.autograd.Function):
 
 
 def transformed() -> bool:
-    """Whether the call is being compiled, or is under a transform of ``torch.func``: functions need rules then.
+    """Whether the call is being compiled, or under a transform of ``torch.func``: functions need rules then.
 
     Elsewhere they are left out, since torch looks a function's signature up anew at every call of one with
     rules, which takes longer than a short sequence.
     """
-    return torch.compiler.is_compiling() or bool(torch._C._are_functorch_transforms_active())
+    active: bool = torch._C._are_functorch_transforms_active()  # noqa: SLF001 - as torch's own functions ask
+    return torch.compiler.is_compiling() or active
 
 
 def as_given(found: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[Tensor]:

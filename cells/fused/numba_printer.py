@@ -222,9 +222,8 @@ def _backward(step: Step, rows: _Rows, program: Program) -> str:
     lines = [
         _JIT,
         f"def backward({', '.join(names)}, first, last):",
-        '    """The gradients of those rows; a gradient of size 0 stands for zeros."""',
-        "    replicates, steps, batch, inputs = to_projected.shape",
-        f"    units = inputs // {step.inputs}",
+        '    """The gradients of those rows; one of size 0 stands for zeros, or is not wanted."""',
+        "    _, steps, batch, units = out0.shape",
         *_scratch(rows.backward),
         *_row(*shared),
         *_each_tile(8),
@@ -263,10 +262,12 @@ def _backward(step: Step, rows: _Rows, program: Program) -> str:
         ]
     lines += [
         "                backward_tile(tile, numbers, width)",
-        *_out_of(rows.input, step.inputs, "to_projected[r, t, b]", "{k} * units + begin", 16),
-        *_soon(step.inputs, "to_projected[r, max(t - 1, 0), b]", "{k} * units + begin", 16),
+        "                if to_projected.size:",
+        *_out_of(rows.input, step.inputs, "to_projected[r, t, b]", "{k} * units + begin", 20),
+        *_soon(step.inputs, "to_projected[r, max(t - 1, 0), b]", "{k} * units + begin", 20),
         *_each_tile(8),
-        *_out_of(rows.total, step.weights, "to_weights[r, b, {k}]", "begin", 12),
+        *(["            if to_weights.size:"] if step.weights else []),
+        *_out_of(rows.total, step.weights, "to_weights[r, b, {k}]", "begin", 16),
         *_out_of(rows.gradient, states, "to_initial{k}[r, b]", "begin", 12),
     ]
     return "\n".join(lines)
@@ -297,7 +298,9 @@ def _each_tile(indented: int) -> list[str]:
     return [" " * indented + line for line in lines]
 
 
-def _into(row: int, which: int | Sequence[int], source: str, begin: str, indented: int) -> list[str]:
+def _into(
+    row: int, which: int | Sequence[int], source: str, begin: str, indented: int
+) -> list[str]:
     """Lines that copy ``source`` into the tile, from ``row`` on; {k} in both texts counts."""
     every = range(which) if isinstance(which, int) else which
     return [
@@ -315,7 +318,9 @@ def _soon(which: int | Sequence[int], source: str, begin: str, indented: int) ->
     ]
 
 
-def _out_of(row: int, which: int | Sequence[int], target: str, begin: str, indented: int) -> list[str]:
+def _out_of(
+    row: int, which: int | Sequence[int], target: str, begin: str, indented: int
+) -> list[str]:
     """Lines that copy the tile, from ``row`` on, to ``target``."""
     every = range(which) if isinstance(which, int) else which
     return [

@@ -12,6 +12,7 @@ from numba.extending import intrinsic
 LINE = 64
 """Bytes that come from memory at once."""
 
+
 @njit(forceinline=True, error_model="numpy")
 def aligned(tiles: int, values: int, like: Any) -> Any:
     """Zeros (tiles, values) that begin with a line, since wide instructions across two take twice as long."""

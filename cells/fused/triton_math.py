@@ -112,7 +112,7 @@ def smaller(a, b):
 def _rest(x):
     """What is left of an angle in [-π/4, π/4], and how many quarters were taken away, modulo 4, as a float.
 
-    See :mod:`~cells.fused.numba_circular`. The device's own reduction needs memory of its own in every thread.
+    See :mod:`~cells.fused.numba_circular`. The device's own needs memory in every thread.
     """
     k = tl.floor(x * 0.6366197723675814 + 0.5)
     if x.dtype == tl.float64:

@@ -19,13 +19,13 @@ from cells import Layout
 from cells.core.offer import offered
 from cells.fused import numba_kernels
 from cells.fused.lanes import Lanes
-from cells.fused.operators import announce, recurrence, recurrence_backward
 from properties.core.engine import Probe
 from properties.core.tolerance import tolerance
 from properties.core.witness import Draws
 
 _FAR = 2.0**200  # a product beyond this, or below its inverse, is rescaled
 _LOST = 2.0**700  # beyond this, or below its inverse, digits may have been lost
+_SOME = 64  # draws whose inputs are projected at a time
 _PACE = 8  # steps from one look to the next
 
 
@@ -74,9 +74,11 @@ def gaps(probe: Probe, draws: Draws) -> Iterator[Gap]:
     form: Any = probe.cell.lanes()
     units = probe.layout.size // len(form.fields)
     projected, weights = _folded(probe, draws, units)
-    name = announce(form.step.undecoded)
+    step = form.step.undecoded
     start = [_field(probe.layout, draws.state, f).reshape(1, 1, -1) for f in form.fields]
-    after = recurrence(name, projected[None, :, None], weights[None], form.constants, start)
+    after = numba_kernels.forward(
+        step, projected[None, :, None], weights[None], form.constants, start
+    )
     before = [
         torch.cat((first, states[:, :-1, 0]), 1) for first, states in zip(start, after, strict=True)
     ]
@@ -87,8 +89,8 @@ def gaps(probe: Probe, draws: Draws) -> Iterator[Gap]:
     own = projected.new_empty(steps, fields, fields, ones.shape[-1])
     for to in range(fields):
         seeds = [ones if other == to else none for other in range(fields)]
-        _, _, *row = recurrence_backward(
-            name, projected[None, None], weights[None], form.constants, before, given, seeds
+        row = numba_kernels.slopes(
+            step, projected[None, None], weights[None], form.constants, before, given, seeds
         )
         for since, slopes in enumerate(row):
             own[:, to, since] = slopes[0]
@@ -141,9 +143,17 @@ def _folded(probe: Probe, draws: Draws, units: int) -> tuple[Tensor, Tensor]:
         return out
 
     with torch.no_grad():
-        projected, weights = vmap(one, in_dims=(0, 1))(draws.parameters, draws.inputs)
-        by_input = projected.unflatten(-1, (-1, units)).permute(1, 2, 0, 3)  # (T, K, N, J)
-        return by_input.flatten(1).contiguous(), weights.transpose(0, 1).flatten(1).contiguous()
+        count, everything, own = len(draws), torch.empty(0), []
+        for first in range(0, count, _SOME):  # so many at a time as stay in the cache
+            some = {k: v[first : first + _SOME] for k, v in draws.parameters.items()}
+            xs = draws.inputs[:, first : first + _SOME]
+            projected, weights = vmap(one, in_dims=(0, 1))(some, xs)
+            by_input = projected.unflatten(-1, (-1, units)).permute(1, 2, 0, 3)
+            if not first:  # (T, K, N, J)
+                everything = by_input.new_empty(*by_input.shape[:2], count, units)
+            everything[:, :, first : first + _SOME] = by_input
+            own.append(weights.transpose(0, 1))
+        return everything.flatten(1), torch.cat(own, 1).flatten(1)
 
 
 def _field(layout: Layout, flat: Tensor, name: str) -> Tensor:

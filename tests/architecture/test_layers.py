@@ -20,6 +20,7 @@ BELOW = {
 LIBRARIES = {"cells": {"torch", "numpy"}}
 # Kernels may use compilers, and a launcher its library: inside functions, so that importing never needs one.
 LAZY = {"cells/fused": {"numba", "triton"}, "ablations/command": {"submitit"}}
+BROUGHT = {"numba": {"llvmlite"}}  # what a compiler's language is partly written in
 IMPORT_NAMES = {"python-flint": "flint"}
 
 
@@ -48,6 +49,7 @@ def violations(path, tree, libraries):
     lazy = LAZY.get("/".join(path.parts[:2]), set())
     # what is written in a compiler's language is named after it, and imported inside functions in its turn
     spoken = {top for top in lazy if top in path.stem.split("_") and path.parts[1] == "fused"}
+    spoken = spoken.union(*(BROUGHT.get(top, set()) for top in spoken))
     wrong = []
     for name, names, inside in imported(tree):
         top = name.partition(".")[0]

@@ -1,6 +1,6 @@
 """Generated from the step 'gato_recurrent_sigmoid'; do not edit: `python -m cells.fused` writes it anew."""
 
-# with numba_math, numba_circular and numba_tiles as of b844a5c5f85a
+# with numba_math, numba_circular and numba_tiles as of d0236651e51f
 import math
 
 from numba import njit
@@ -113,9 +113,8 @@ def forward(projected, weights, numbers, initial0, out0, first, last):
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def backward(projected, weights, numbers, initial0, out0, gradient0, to_projected, to_weights, to_initial0, first, last):
-    """The gradients of those rows; a gradient of size 0 stands for zeros."""
-    replicates, steps, batch, inputs = to_projected.shape
-    units = inputs // 2
+    """The gradients of those rows; one of size 0 stands for zeros, or is not wanted."""
+    _, steps, batch, units = out0.shape
     tiles = (units + LANES - 1) // LANES
     scratch = aligned(tiles, 8 * LANES, projected)
     for row in range(first, last):
@@ -151,13 +150,15 @@ def backward(projected, weights, numbers, initial0, out0, gradient0, to_projecte
                     add(tile, 448, gradient0[gradient0_r, t, b], begin, width)
                     soon(gradient0[gradient0_r, max(t - 1, 0), b], begin, width)
                 backward_tile(tile, numbers, width)
-                copy(to_projected[r, t, b], 0 * units + begin, tile, 64, width)
-                copy(to_projected[r, t, b], 1 * units + begin, tile, 128, width)
-                soon(to_projected[r, max(t - 1, 0), b], 0 * units + begin, width)
-                soon(to_projected[r, max(t - 1, 0), b], 1 * units + begin, width)
+                if to_projected.size:
+                    copy(to_projected[r, t, b], 0 * units + begin, tile, 64, width)
+                    copy(to_projected[r, t, b], 1 * units + begin, tile, 128, width)
+                    soon(to_projected[r, max(t - 1, 0), b], 0 * units + begin, width)
+                    soon(to_projected[r, max(t - 1, 0), b], 1 * units + begin, width)
         for k in range(tiles):
             tile, begin = scratch[k], k * LANES
             width = min(LANES, units - begin)
-            copy(to_weights[r, b, 0], begin, tile, 320, width)
-            copy(to_weights[r, b, 1], begin, tile, 384, width)
+            if to_weights.size:
+                copy(to_weights[r, b, 0], begin, tile, 320, width)
+                copy(to_weights[r, b, 1], begin, tile, 384, width)
             copy(to_initial0[r, b], begin, tile, 448, width)

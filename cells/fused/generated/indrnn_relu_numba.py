@@ -1,6 +1,6 @@
 """Generated from the step 'indrnn_relu'; do not edit: `python -m cells.fused` writes it anew."""
 
-# with numba_math, numba_circular and numba_tiles as of b844a5c5f85a
+# with numba_math, numba_circular and numba_tiles as of d0236651e51f
 import math
 
 from numba import njit
@@ -81,9 +81,8 @@ def forward(projected, weights, numbers, initial0, out0, first, last):
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def backward(projected, weights, numbers, initial0, out0, gradient0, to_projected, to_weights, to_initial0, first, last):
-    """The gradients of those rows; a gradient of size 0 stands for zeros."""
-    replicates, steps, batch, inputs = to_projected.shape
-    units = inputs // 1
+    """The gradients of those rows; one of size 0 stands for zeros, or is not wanted."""
+    _, steps, batch, units = out0.shape
     tiles = (units + LANES - 1) // LANES
     scratch = aligned(tiles, 5 * LANES, projected)
     for row in range(first, last):
@@ -116,10 +115,12 @@ def backward(projected, weights, numbers, initial0, out0, gradient0, to_projecte
                     add(tile, 256, gradient0[gradient0_r, t, b], begin, width)
                     soon(gradient0[gradient0_r, max(t - 1, 0), b], begin, width)
                 backward_tile(tile, numbers, width)
-                copy(to_projected[r, t, b], 0 * units + begin, tile, 64, width)
-                soon(to_projected[r, max(t - 1, 0), b], 0 * units + begin, width)
+                if to_projected.size:
+                    copy(to_projected[r, t, b], 0 * units + begin, tile, 64, width)
+                    soon(to_projected[r, max(t - 1, 0), b], 0 * units + begin, width)
         for k in range(tiles):
             tile, begin = scratch[k], k * LANES
             width = min(LANES, units - begin)
-            copy(to_weights[r, b, 0], begin, tile, 192, width)
+            if to_weights.size:
+                copy(to_weights[r, b, 0], begin, tile, 192, width)
             copy(to_initial0[r, b], begin, tile, 256, width)
