@@ -130,20 +130,31 @@ class Graphs:
         with torch.inference_mode(mode=False), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of compilers; what matters raises
             try:
-                if kept is None:
-                    made = self._made(key, arena, cell, xs, state)
-                    self._kept.set(key, _Kept(made, versions))
-                    return made
-                # a second time, with other parameters than it was recorded with
-                kept.recording.check((xs, *state))
+                kept = self._checked(kept, key, arena, cell, xs, state)
             except UndecidedError:
                 self._used.set(key, 0)
                 return None
             except Exception as error:  # noqa: BLE001 - whatever fails, the loop runs
                 self._refuse(key, _told(error))
                 return None
-        self._kept.set(key, kept._replace(versions=None))
+        self._kept.set(key, kept)
         return kept.recording
+
+    def _checked(
+        self, kept: _Kept | None, key: Key, arena: Arena, cell: Any, xs: Tensor, state: Any
+    ) -> _Kept:
+        """``kept``, if it agrees with parameters other than it was recorded with as well, or a new one."""
+        if kept is not None:
+            try:
+                kept.recording.check((xs, *state))
+            except RefusalError as error:
+                if kept.recording.how != COMPILED:
+                    raise
+                # roundings may have grown by now to more than a compiled step may be off
+                self._flaws.set((COMPILED, key.step), str(error))
+            else:
+                return kept._replace(versions=None)
+        return _Kept(self._made(key, arena, cell, xs, state), _versions(cell))
 
     def _refuse(self, key: Key, reason: str) -> None:
         self._kept.drop(key)

@@ -92,6 +92,29 @@ def test_a_compiler_that_fails_or_errs_is_done_without(compiler, reason):
     assert 1 == len(calls)
 
 
+def test_a_compiled_step_that_errs_later_is_done_without():
+    """Once the parameters have changed: the step as it is takes its place, and is right."""
+    cell = cell_of("rhn")
+    weight = cell.first.weight_hh
+    then = weight.detach().clone()
+
+    def baking(function):
+        return lambda projected, state: function(
+            projected if torch.equal(weight, then) else projected + 0.1, state
+        )
+
+    graphs = recording(baking)
+    for seed in range(2):
+        assert_same(graphs, cell, *call_of(cell, 4, (2,), seed))
+    assert "with the compiled step" in graphs.status(cell, *call_of(cell, 4, (2,))).reason
+    for seed in range(3):
+        with torch.no_grad():
+            weight.mul_(1.1)
+        assert_same(graphs, cell, *call_of(cell, 4, (2,), seed))
+        assert "step as it is (with the" in graphs.status(cell, *call_of(cell, 4, (2,))).reason
+    assert 4 == graphs.recorder.recorded
+
+
 def test_complex_states_are_not_compiled():
     """Compilers pass their operators on, one by one."""
     cell, graphs = cell_of("eurnn"), recording(refusing)
