@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cells.fused.shapes import check
+from cells.fused.shapes import as_expected, check
 from cells.fused.step import Step
 from cells.fused.store import load
 
@@ -36,17 +36,24 @@ def forward(
     weights: Tensor,
     constants: Sequence[float],
     initial: Sequence[Tensor],
+    out: Sequence[Tensor] = (),
 ) -> list[Tensor]:
-    """The states after every step and the readouts; see :mod:`cells.fused.operators` for the shapes."""
+    """The states after every step and the readouts; see :mod:`cells.fused.operators` for the shapes.
+
+    ``out``: dense tensors to write them to, in place of new ones.
+    """
     replicates = check(step, projected, weights, constants, initial)
     kernel = _module(step)
     _, steps, batch, _ = projected.shape
     units = initial[0].shape[-1]
     widths = [units] * step.states + [step.readouts * units] * bool(step.readouts)
-    out = [projected.new_empty(replicates, steps, batch, width) for width in widths]
-    given = arrays(projected, weights, _numbers(kernel, constants, projected), *initial, *out)
+    shapes = [(replicates, steps, batch, width) for width in widths]
+    results = (
+        [projected.new_empty(shape) for shape in shapes] if not out else as_expected(out, shapes)
+    )
+    given = arrays(projected, weights, _numbers(kernel, constants, projected), *initial, *results)
     over_rows(kernel.forward, given, replicates * batch, steps * units)
-    return out
+    return results
 
 
 def backward(
@@ -65,7 +72,8 @@ def backward(
     to_projected = projected.new_empty(replicates, steps, batch, inputs)
     to_weights = projected.new_empty(replicates, batch, step.weights, units)
     given = (step, projected, weights, constants, initial, states, gradients)
-    to_initial = _backward(given, replicates, to_projected, to_weights)
+    to_initial = [projected.new_empty(replicates, batch, units) for _ in initial]
+    _backward(given, replicates, to_projected, to_weights, to_initial)
     # every row has sums of its own, added up in one order: equal runs have equal bits
     return [to_projected, to_weights.sum(1), *to_initial]
 
@@ -78,28 +86,39 @@ def slopes(
     initial: Sequence[Tensor],
     states: Sequence[Tensor],
     gradients: Sequence[Tensor],
+    out: Sequence[Tensor] = (),
 ) -> list[Tensor]:
-    """The gradients of the initial states alone: a third of what :func:`backward` has to write."""
+    """The gradients of the initial states alone, (R, B, J), for which less has to be written.
+
+    ``out``: as in :func:`forward`.
+    """
     replicates = check(step, projected, weights, constants, initial, states, gradients)
     none = projected.new_empty(0, 0, 0, 0)
     given = (step, projected, weights, constants, initial, states, gradients)
-    return _backward(given, replicates, none, none)
+    shapes = [(replicates, *one.shape[1:]) for one in initial]
+    to_initial = (
+        [projected.new_empty(shape) for shape in shapes] if not out else as_expected(out, shapes)
+    )
+    _backward(given, replicates, none, none, to_initial)
+    return to_initial
 
 
 def _backward(
-    given: tuple[Any, ...], replicates: int, to_projected: Tensor, to_weights: Tensor
-) -> list[Tensor]:
-    """Write what has elements of both, and return the gradients of the initial states."""
+    given: tuple[Any, ...],
+    replicates: int,
+    to_projected: Tensor,
+    to_weights: Tensor,
+    to_initial: Sequence[Tensor],
+) -> None:
+    """Write the gradients; those of inputs and weights where they have elements."""
     step, projected, weights, constants, initial, states, gradients = given
     kernel = _module(step)
     _, steps, batch, _ = projected.shape
     units = initial[0].shape[-1]
-    to_initial = [projected.new_empty(replicates, batch, units) for _ in initial]
     numbers = _numbers(kernel, constants, projected)
     read = (projected, weights, numbers, *initial, *states, *gradients)
     arguments = arrays(*read, to_projected, to_weights, *to_initial)
     over_rows(kernel.backward, arguments, replicates * batch, steps * units)
-    return to_initial
 
 
 def _module(step: Step) -> Any:

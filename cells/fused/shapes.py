@@ -65,3 +65,14 @@ def check(
                 f"{tensor.dtype} on {tensor.device}"
             )
     return replicates
+
+
+def as_expected(out: Sequence[Tensor], shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
+    """``out``, if a kernel can write there. Raises ``ValueError`` where it has other shapes or gaps."""
+    found = [tuple(one.shape) for one in out]
+    if found != list(shapes) or not all(one.is_contiguous() for one in out):
+        raise ValueError(
+            f"out: expected dense tensors of shapes {list(shapes)}, got {found}, dense: "
+            f"{[one.is_contiguous() for one in out]}; leave it out to get new ones"
+        )
+    return list(out)

@@ -22,6 +22,7 @@ from cells.fused.lanes import Lanes
 from properties.core.engine import Probe
 from properties.core.tolerance import tolerance
 from properties.core.witness import Draws
+from properties.core.workspace import Workspace, workspace
 
 _FAR = 2.0**200  # a product beyond this, or below its inverse, is rescaled
 _LOST = 2.0**700  # beyond this, or below its inverse, digits may have been lost
@@ -71,35 +72,52 @@ def gaps(probe: Probe, draws: Draws) -> Iterator[Gap]:
 
     Their units, N·J in number, are one layer of the kernel: a row of the batch per time.
     """
+    with workspace() as memory:
+        yield from _chain(_own(probe, draws, memory))
+
+
+def _own(probe: Probe, draws: Draws, memory: Workspace) -> list[Tensor]:
+    """Every step's own Jacobians (s, s, N·J), the last step's first; in ``memory``."""
     form: Any = probe.cell.lanes()
-    units = probe.layout.size // len(form.fields)
-    projected, weights = _folded(probe, draws, units)
-    step = form.step.undecoded
-    start = [_field(probe.layout, draws.state, f).reshape(1, 1, -1) for f in form.fields]
-    after = numba_kernels.forward(
-        step, projected[None, :, None], weights[None], form.constants, start
+    fields, steps = len(form.fields), len(draws.inputs)
+    units = probe.layout.size // fields
+    projected, weights = _folded(probe, draws, units, memory)
+    step, lanes, dtype = form.step.undecoded, weights.shape[-1], projected.dtype
+    states = [memory.take(f"state {k}", (steps + 1, lanes), dtype) for k in range(fields)]
+    for name, one in zip(form.fields, states, strict=True):
+        one[0] = _field(probe.layout, draws.state, name).flatten()
+    numba_kernels.forward(
+        step,
+        projected[None, :, None],
+        weights[None],
+        form.constants,
+        [one[0].view(1, 1, -1) for one in states],
+        [one[1:].view(1, steps, 1, -1) for one in states],
     )
-    before = [
-        torch.cat((first, states[:, :-1, 0]), 1) for first, states in zip(start, after, strict=True)
-    ]
     # every step by itself: a sequence of one step, in as many rows as there are steps
-    given = [states[:, None, :, 0] for states in after]
-    none, ones = projected.new_empty(1, 0, 0, 0), torch.ones_like(given[0])
-    fields, steps = len(given), len(draws.inputs)
-    own = projected.new_empty(steps, fields, fields, ones.shape[-1])
+    before = [one[:-1].unsqueeze(0) for one in states]
+    after = [one[1:].view(1, 1, steps, -1) for one in states]
+    none, ones = projected.new_empty(1, 0, 0, 0), memory.take("ones", (1, 1, steps, lanes), dtype)
+    ones.fill_(1)
+    own = memory.take("own", (fields, fields, steps, lanes), dtype)
     for to in range(fields):
         seeds = [ones if other == to else none for other in range(fields)]
-        row = numba_kernels.slopes(
-            step, projected[None, None], weights[None], form.constants, before, given, seeds
+        numba_kernels.slopes(
+            step,
+            projected[None, None],
+            weights[None],
+            form.constants,
+            before,
+            after,
+            seeds,
+            list(own[to].unsqueeze(1)),
         )
-        for since, slopes in enumerate(row):
-            own[:, to, since] = slopes[0]
-    yield from _chain(list(reversed(own.unbind())))
+    return list(reversed(own.unbind(2)))
 
 
 def _chain(own: list[Tensor]) -> Iterator[Gap]:
     """The products of Jacobians, the last step's first; looked at now and then, and scaled where needed."""
-    blocks, exponent = own[0], None
+    blocks, exponent = own[0].clone(), None
     yield Gap(1, blocks, exponent)
     for first in range(1, len(own), _PACE):
         before = blocks.abs().amax((0, 1))
@@ -130,7 +148,7 @@ def _product(left: Tensor, right: Tensor) -> Tensor:
     return out
 
 
-def _folded(probe: Probe, draws: Draws, units: int) -> tuple[Tensor, Tensor]:
+def _folded(probe: Probe, draws: Draws, units: int, memory: Workspace) -> tuple[Tensor, Tensor]:
     """What the units read, (T, K·N·J), and their weights, (w, N·J), of all draws side by side."""
 
     def one(parameters: dict[str, Tensor], xs: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,7 +168,8 @@ def _folded(probe: Probe, draws: Draws, units: int) -> tuple[Tensor, Tensor]:
             projected, weights = vmap(one, in_dims=(0, 1))(some, xs)
             by_input = projected.unflatten(-1, (-1, units)).permute(1, 2, 0, 3)
             if not first:  # (T, K, N, J)
-                everything = by_input.new_empty(*by_input.shape[:2], count, units)
+                shape = (*by_input.shape[:2], count, units)
+                everything = memory.take("projected", shape, by_input.dtype)
             everything[:, :, first : first + _SOME] = by_input
             own.append(weights.transpose(0, 1))
         return everything.flatten(1), torch.cat(own, 1).flatten(1)

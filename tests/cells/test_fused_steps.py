@@ -44,9 +44,7 @@ FOUR = torch.arange(4, dtype=torch.float64)
         ),
         (
             "sum.* is no elementwise operation",
-            lambda f: trace(
-                Step("a", f, **ONE, readouts=1, decode=lambda s: (s[0] / s[0].sum(),))
-            ),
+            lambda f: trace(Step("a", f, **ONE, readouts=1, decode=lambda s: (s[0] / s[0].sum(),))),
         ),
         (
             "holds a tensor of its own",
@@ -247,3 +245,28 @@ def test_a_strangers_names_are_not_taken_for_ours():
     assert name == "reference"
     assert reason == "Namesake is no cell of torch; Namesake declares no elementwise step"
     cells.Recurrent(Namesake())(torch.zeros(2, 1, 3))
+
+
+def test_slopes_of_states_alone_and_results_where_they_are_wanted():
+    """What the certifier asks of a kernel: the same numbers, in memory of its own."""
+    step = cells.get("lstm-diag")(3, 8).lanes().step
+    draw = torch.Generator().manual_seed(0)
+    p, w = torch.randn(1, 5, 2, 16, generator=draw), torch.randn(1, 4, 4, generator=draw)
+    begin = [torch.randn(1, 2, 4, generator=draw) for _ in range(2)]
+    states = numba_kernels.forward(step, p, w, [0.0], begin)
+    own = [torch.full_like(one, torch.nan) for one in states]
+    assert numba_kernels.forward(step, p, w, [0.0], begin, own)[0] is own[0]
+    assert all(map(torch.equal, own, states))
+    seeds = [torch.randn(one.shape, generator=draw) for one in states]
+    *_, h, c = numba_kernels.backward(step, p, w, [0.0], begin, states, seeds)
+    there = [torch.full_like(one, torch.nan) for one in begin]
+    for found in (
+        numba_kernels.slopes(step, p, w, [0.0], begin, states, seeds),
+        numba_kernels.slopes(step, p, w, [0.0], begin, states, seeds, there),
+    ):
+        assert all(map(torch.equal, found, (h, c)))
+    for wrong in (there[:1], [there[0], there[1].expand(2, 2, 4)], [one.mT for one in there]):
+        with pytest.raises(
+            ValueError, match=r"out: expected dense tensors of shapes .*leave it out"
+        ):
+            numba_kernels.slopes(step, p, w, [0.0], begin, states, seeds, wrong)
