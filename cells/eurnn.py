@@ -45,6 +45,7 @@ from cells.core.claims import Channels, Claim
 from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.initializers import library_linear
+from cells.parts.input_map import input_map
 from cells.parts.sizes import one_of, positive
 
 
@@ -181,7 +182,7 @@ class EURNN(Projected[EURNNState], nn.Module):
 
     def project(self, x: Tensor) -> EURNNInputs:
         """W x + b, and what U is made of."""
-        return EURNNInputs(F.linear(x, self.weight_ih, self.bias_ih), self._angles())
+        return EURNNInputs(input_map(x, self.weight_ih, self.bias_ih), self._angles())
 
     def advance(self, projected: EURNNInputs, state: EURNNState) -> EURNNState:
         """One update."""

@@ -39,7 +39,6 @@ from fractions import Fraction
 from typing import Literal, NamedTuple, final
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from cells.core.claims import Channels, Claim
@@ -50,6 +49,7 @@ from cells.fused.lanes import Lanes
 from cells.fused.step import Step
 from cells.parts.affine import Affine
 from cells.parts.initializers import library_linear, uniform
+from cells.parts.input_map import input_map
 from cells.parts.sizes import one_of, positive, within
 from cells.parts.unit_networks import UnitNetworks
 
@@ -211,7 +211,7 @@ class GATO(Deferred[GATOState], nn.Module):
         biases = [part.bias() for part in parts if isinstance(part, Affine)]
         stored = [bias for bias in biases if bias is not None]
         weight = torch.cat([part.weight_ih for part in parts])
-        return F.linear(x, weight, torch.cat(stored) if stored else None)
+        return input_map(x, weight, torch.cat(stored) if stored else None)
 
     def _memory(self, xs: Tensor, before: tuple[Tensor, ...], held: Tensor) -> Tensor:
         """The memory after every step, from x and r before it: s feeds back into nothing."""

@@ -42,7 +42,6 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, final
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from cells.core.claims import Channels, Claim
@@ -56,6 +55,7 @@ from cells.parts.gate_claims import gate_gradient
 from cells.parts.gates import GRID, Auxiliary, Coefficients, Gate, Primary, RefineBias, logistic
 from cells.parts.identity_readout import identity_readout
 from cells.parts.initializers import library_rnn
+from cells.parts.input_map import input_map
 from cells.parts.recurrent_dropout import MaskScope, RecurrentDropout
 from cells.parts.sizes import one_of, positive
 
@@ -177,7 +177,7 @@ class GRU(Projected[GRUState | MaskedGRUState], Affine):
     def project(self, x: Tensor) -> GRUInputs:
         """W x and the biases that no reset gate multiplies."""
         if self.reset == "after":
-            return GRUInputs(F.linear(x, self.weight_ih, self.bias_ih), None)
+            return GRUInputs(input_map(x, self.weight_ih, self.bias_ih), None)
         weights = GRUWeights(self.state_weight(0, -1), self.state_weight(-1))
         return GRUInputs(self.input_part(x), weights)
 
@@ -224,7 +224,7 @@ class GRU(Projected[GRUState | MaskedGRUState], Affine):
             return self.input_part(x)
         gating, candidate = self.bias_hh.split((2 * self.hidden_size, self.hidden_size))
         outer = torch.cat((gating, torch.zeros_like(candidate)))
-        return F.linear(x, self.weight_ih, self.bias_ih + outer)
+        return input_map(x, self.weight_ih, self.bias_ih + outer)
 
     def library(self) -> Library | str:
         """``torch.nn.GRU``, or the knob that makes it another cell."""

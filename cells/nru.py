@@ -48,6 +48,7 @@ from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.identity_readout import identity_readout
 from cells.parts.initializers import library_linear
+from cells.parts.input_map import input_map
 from cells.parts.sizes import one_of, positive
 
 LEAST_NORM = 1e-12
@@ -149,12 +150,12 @@ class NRU(Projected[NRUState], nn.Module):
         """What h reads of x, and in the paper's semantics the heads as well."""
         hidden, heads = self.hidden, self.heads
         of_x, of_state = hidden.weight.tensor_split((self.input_size,), -1)
-        read = F.linear(x, of_x, hidden.bias)
+        read = input_map(x, of_x, hidden.bias)
         if self.semantics == "code":
             return NRUInputs(read, None, NRUWeights(of_state, heads.weight))
         heads_of_x, heads_of_state = heads.weight.tensor_split((self.input_size,), -1)
         weights = NRUWeights(of_state, heads_of_state)
-        return NRUInputs(read, F.linear(x, heads_of_x, heads.bias), weights)
+        return NRUInputs(read, input_map(x, heads_of_x, heads.bias), weights)
 
     def advance(self, projected: NRUInputs, state: NRUState) -> NRUState:
         """One update; the heads read the new h and the old m."""

@@ -46,6 +46,7 @@ from cells.core.claims import Channels, Claim, Growth
 from cells.core.deferral import Deferred
 from cells.core.registry import register
 from cells.parts.initializers import glorot_uniform
+from cells.parts.input_map import input_map
 from cells.parts.sizes import one_of, positive, within
 
 
@@ -203,7 +204,7 @@ class RRU(Deferred[RRUState], nn.Module):
         weights, biases = self.weight_out.split(sizes), self.bias_out.split(sizes)
         kept = None if self.residual is None else torch.sigmoid(self.kappa * self.residual)
         constants = RRUConstants(kept, weights[0], biases[0], weights[1], biases[1])
-        return RRUInputs(F.linear(x, self.weight_ih, self.bias_ih), constants)
+        return RRUInputs(input_map(x, self.weight_ih, self.bias_ih), constants)
 
     def recur(self, projected: RRUInputs, state: RRUState) -> tuple[RRUState, Tensor]:
         """Advance h; the emission reads d. ``state.emission`` is not read."""

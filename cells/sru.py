@@ -44,6 +44,7 @@ from cells.core.projection import Projected
 from cells.core.registry import register
 from cells.parts.identity_readout import identity_readout
 from cells.parts.initializers import library_linear
+from cells.parts.input_map import input_map
 from cells.parts.sizes import positive, within
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class SRU(Projected[SRUState], nn.Module):
 
     def project(self, x: Tensor) -> Tensor:
         """W_x x + b_φ."""
-        return F.linear(x, self.weight_ih, self.bias)
+        return input_map(x, self.weight_ih, self.bias)
 
     def advance(self, projected: Tensor, state: SRUState) -> SRUState:
         """One update of every average towards φ_t."""

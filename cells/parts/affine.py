@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cells.parts.input_map import input_map
+
 
 class Affine(nn.Module):
     """Affine maps L_k(x, h) = W_k x + U_k h + b_k, stacked along the first axis.
@@ -53,7 +55,7 @@ class Affine(nn.Module):
 
     def input_part(self, x: Tensor) -> Tensor:
         """W x + b: the part that does not depend on the state, ``(*batch, rows)``."""
-        return F.linear(x, self.weight_ih, self.bias())
+        return input_map(x, self.weight_ih, self.bias())
 
     def bias(self) -> Tensor | None:
         """b: the sum of the stored biases, ``(rows,)``, or None where there are none."""
