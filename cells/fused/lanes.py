@@ -60,31 +60,25 @@ def misfit(form: Lanes, xs: Tensor, state: Any) -> str | None:
 def run(cell: Any, form: Lanes, xs: Tensor, state: Any) -> tuple[Tensor, Any]:
     """Outputs (T, \\*batch, readout_size) and the last state, from ``xs`` and ``state`` that fit ``form``."""
     steps, batch = xs.shape[0], xs.shape[1:-1]
-    examples = math.prod(batch)
     old = {
-        name: value.expand(*batch, value.shape[-1])
+        name: value if value.shape[:-1] == batch else value.expand(*batch, value.shape[-1])
         for name, value in zip(state._fields, state, strict=True)
     }
-    projected = form.project(xs)
-    initial = [old[name].reshape(examples, -1) for name in form.fields]
-    results = recurrence.run(
-        form.step,
-        projected.reshape(steps, examples, projected.shape[-1]),
-        form.weights,
-        form.constants,
-        initial,
-    )
-    states = {
-        name: one.reshape(steps, *batch, one.shape[-1])
-        for name, one in zip(form.fields, results[: form.step.states], strict=True)
-    }
+    projected, initial = form.project(xs), [old[name] for name in form.fields]
+    one_axis = len(batch) == 1  # as a rule; the kernels know no other
+    if not one_axis:
+        examples = math.prod(batch)
+        projected = projected.reshape(steps, examples, projected.shape[-1])
+        initial = [one.reshape(examples, one.shape[-1]) for one in initial]
+    results = recurrence.run(form.step, projected, form.weights, form.constants, initial)
+    if not one_axis:
+        results = tuple(one.reshape(steps, *batch, one.shape[-1]) for one in results)
+    states = dict(zip(form.fields, results, strict=False))
     if form.tail is not None:
         name, tail = form.tail
         before = tuple(torch.cat((old[one].unsqueeze(0), states[one][:-1])) for one in form.fields)
         states[name] = tail(xs, before, old[name])
-    if form.step.readouts:
-        outputs = results[-1].reshape(steps, *batch, results[-1].shape[-1])
-    else:
-        outputs = cell.readout(type(state)(**states))
+    decoded = form.step.readouts > 0
+    outputs = results[-1] if decoded else cell.readout(type(state)(**states))
     last = type(state)(**{name: one[-1] for name, one in states.items()})
     return outputs, last

@@ -6,6 +6,7 @@ import importlib.util
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,8 @@ def forward(
     results = (
         [projected.new_empty(shape) for shape in shapes] if not out else as_expected(out, shapes)
     )
-    given = arrays(projected, weights, _numbers(kernel, constants, projected), *initial, *results)
+    numbers = _numbers((*constants, *kernel.NUMBERS), projected.dtype)
+    given = arrays(projected, weights, numbers, *initial, *results)
     over_rows(kernel.forward, given, replicates * batch, steps * units)
     return results
 
@@ -115,7 +117,7 @@ def _backward(
     kernel = _module(step)
     _, steps, batch, _ = projected.shape
     units = initial[0].shape[-1]
-    numbers = _numbers(kernel, constants, projected)
+    numbers = _numbers((*constants, *kernel.NUMBERS), projected.dtype)
     read = (projected, weights, numbers, *initial, *states, *gradients)
     arguments = arrays(*read, to_projected, to_weights, *to_initial)
     over_rows(kernel.backward, arguments, replicates * batch, steps * units)
@@ -141,13 +143,15 @@ def compiled(module: Callable[[], Any]) -> Any:
         return module()
 
 
-def _numbers(kernel: Any, constants: Sequence[float], like: Tensor) -> Tensor:
-    return torch.tensor([*constants, *kernel.NUMBERS], dtype=like.dtype)
+@lru_cache(1024)
+def _numbers(numbers: tuple[float, ...], dtype: torch.dtype) -> Tensor:
+    return torch.tensor(numbers, dtype=dtype)
 
 
 def arrays(*tensors: Tensor) -> list[np.ndarray[Any, Any]]:
     """The tensors as a kernel reads and writes them: on the CPU, dense, without a gradient."""
-    return [tensor.detach().contiguous().numpy() for tensor in tensors]
+    # short sequences feel every call
+    return [(one.detach() if one.requires_grad else one).contiguous().numpy() for one in tensors]
 
 
 def over_rows(kernel: Callable[..., None], arguments: Sequence[Any], rows: int, each: int) -> None:
