@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from cells.fused.numba_math import FAST, sigmoid, softlog
-from cells.fused.numba_tiles import add, copy
+from cells.fused.numba_tiles import add, aligned, copy, soon
 
 LANES = 64
 # sums over units may be taken in any fixed order
@@ -63,8 +63,8 @@ def forward(
     inputs = x.shape[3]
     hidden = (weights.shape[1] - 1) // (inputs + 3)
     zero = out.dtype.type(0)
-    stored = np.zeros(weights.shape[1] * LANES, out.dtype)
-    work, rows = np.zeros(4 * LANES, out.dtype), np.zeros(hidden * LANES, out.dtype)
+    stored = aligned(1, weights.shape[1] * LANES, out)[0]
+    work, rows = aligned(1, 4 * LANES, out)[0], aligned(1, hidden * LANES, out)[0]
     for row in range(first, last):
         r, b = row // batch, row % batch
         x_r = r if x.shape[0] > 1 else 0
@@ -77,6 +77,10 @@ def forward(
                 copy(stored, k * LANES, weights[weights_r, k], begin, width)
             copy(work, 2 * LANES, held[held_r, b], begin, width)
             for t in range(steps):
+                following = min(t + 1, steps - 1)
+                soon(reads[reads_r, following, b], begin, width)
+                soon(out[r, following, b], begin, width)
+                soon(x[x_r, following, b], 0, inputs)
                 copy(work, 0, reads[reads_r, t, b], begin, width)
                 _hidden(stored, work, rows, x[x_r, t, b], hidden, width)
                 for j in range(width):
@@ -166,9 +170,9 @@ def backward(
     _, steps, batch, units = to_reads.shape
     inputs = x.shape[3]
     hidden = (weights.shape[1] - 1) // (inputs + 3)
-    stored = np.zeros(weights.shape[1] * LANES, weights.dtype)
-    sums = np.zeros(weights.shape[1] * LANES, weights.dtype)
-    work, rows = np.zeros(4 * LANES, weights.dtype), np.zeros(hidden * LANES, weights.dtype)
+    stored = aligned(1, weights.shape[1] * LANES, weights)[0]
+    sums = aligned(1, weights.shape[1] * LANES, weights)[0]
+    work, rows = aligned(1, 4 * LANES, weights)[0], aligned(1, hidden * LANES, weights)[0]
     for row in range(first, last):
         r, b = row // batch, row % batch
         x_r = r if x.shape[0] > 1 else 0
@@ -183,6 +187,11 @@ def backward(
             work[2 * LANES : 3 * LANES] = 0
             for back in range(steps):
                 t = steps - 1 - back
+                following = max(t - 1, 0)
+                soon(reads[reads_r, following, b], begin, width)
+                soon(gradient[gradient_r, following, b], begin, width)
+                soon(to_reads[r, following, b], begin, width)
+                soon(x[x_r, following, b], 0, inputs)
                 copy(work, 0, reads[reads_r, t, b], begin, width)
                 _hidden(stored, work, rows, x[x_r, t, b], hidden, width)
                 if not accumulate:
