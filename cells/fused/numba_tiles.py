@@ -46,7 +46,7 @@ def _typed_prefetch(typing_context: Any, address: Any) -> Any:  # noqa: ARG001 -
         kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), number, number, number])
         function = builder.module.declare_intrinsic("llvm.prefetch", [byte.as_pointer()], kind)
         place = builder.inttoptr(arguments[0], byte.as_pointer())
-        read, everywhere, data = number(0), number(3), number(1)
+        read, everywhere, data = number(0), number(2), number(1)
         builder.call(function, [place, read, everywhere, data])
         return context.get_dummy_value()
 

@@ -16,7 +16,7 @@ import cells
 
 SHAPE = WORKLOADS["training"].printed
 # name -> width of the state per unit: the diagonal cells, with whatever of them is registered
-DIAGONAL = {"gato": 2, "gru-diag": 1, "lstm-diag": 2, "indrnn": 1, "brhn-diag": 1}
+DIAGONAL = {"gato": 2, "gru-diag": 1, "lstm-diag": 1, "indrnn": 1, "brhn-diag": 1}
 
 
 def size(tensors):

@@ -1,6 +1,6 @@
 """Generated from the step 'gru_reset_after'; do not edit: `python -m cells.fused` writes it anew."""
 
-# with numba_math, numba_circular and numba_tiles as of d0236651e51f
+# with numba_math, numba_circular and numba_tiles as of 190120447a92
 import math
 
 from numba import njit
