@@ -46,8 +46,9 @@ def _typed_prefetch(typing_context: Any, address: Any) -> Any:  # noqa: ARG001 -
         kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), number, number, number])
         function = builder.module.declare_intrinsic("llvm.prefetch", [byte.as_pointer()], kind)
         place = builder.inttoptr(arguments[0], byte.as_pointer())
-        read, everywhere, data = number(0), number(2), number(1)
-        builder.call(function, [place, read, everywhere, data])
+        # into the second cache: rows lie powers of two apart, and would push each other out of the first
+        read, second, data = number(0), number(2), number(1)
+        builder.call(function, [place, read, second, data])
         return context.get_dummy_value()
 
     return types.void(types.uintp), emit

@@ -29,7 +29,9 @@ def test_it_is_the_librarys(sizes, with_bias, seed):
     for function in (input_map, F.linear):
         y = function(x, w, b if with_bias else None)
         first = torch.autograd.grad(y, (x, w), up, create_graph=True)
-        second = torch.autograd.grad(sum(g.square().sum() for g in first), (x, w), allow_unused=True)
+        second = torch.autograd.grad(
+            sum(g.square().sum() for g in first), (x, w), allow_unused=True
+        )
         found.append([y, *first, *second])
     torch.testing.assert_close(*found)
 

@@ -1,6 +1,6 @@
 """Generated from the step 'gato_sigmoid_cos'; do not edit: `python -m cells.fused` writes it anew."""
 
-# with numba_math, numba_circular and numba_tiles as of 190120447a92
+# with numba_math, numba_circular and numba_tiles as of bc8ccd47d7ad
 import math
 
 from numba import njit
