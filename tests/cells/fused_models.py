@@ -62,11 +62,6 @@ def start(cell, *batch, dtype=torch.float64):
     return type(like)(*(torch.randn(f.shape, generator=generator).to(dtype) for f in like))
 
 
-def gap(a, b):
-    """The largest difference."""
-    return float((a - b).detach().abs().max()) if a.numel() else 0.0
-
-
 def stacked(cell, count):
     """The parameters of ``count`` models like ``Recurrent(cell)``, by name."""
     generator = torch.Generator().manual_seed(5)

@@ -21,10 +21,11 @@ STEPS = {step.name: step for step in catalogue.steps()}
 
 
 @pytest.mark.slow
-def test_the_interpreter_agrees_with_the_reference(tmp_path):
-    """Every test of interpreted_kernels.py; in another process, for the kernels are imported for one use."""
+@pytest.mark.parametrize("module", ["interpreted_kernels.py", "interpreted_unit_networks.py"])
+def test_the_interpreter_agrees_with_the_reference(module, tmp_path):
+    """Every test in there; in another process, for the kernels are imported for one use."""
     pytest.importorskip("triton", reason="kernels on the GPU need triton")
-    here = Path(__file__).with_name("interpreted_kernels.py")
+    here = Path(__file__).with_name(module)
     folders = {"XDG_CACHE_HOME": str(tmp_path), "TRITON_CACHE_DIR": str(tmp_path)}
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", here],

@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("triton", reason="kernels on the GPU need triton")
 
-from triton.backends.compiler import GPUTarget
+from hopper import Hopper
 from triton.runtime import driver
 
 from cells.fused import __main__, catalogue, triton_ahead, triton_kernels
@@ -50,19 +50,6 @@ def test_registers_suffice(name, kernel, record_property):
             most = (190, 255) if STEPS[name].readouts else (140, 225)
             assert found.instructions <= most[KERNELS.index(kernel)]
         assert found.instructions > 10
-
-
-class Hopper:
-    """The part of Triton's driver that compiling for a launch asks."""
-
-    def get_current_target(self):
-        return GPUTarget("cuda", 90, 32)
-
-    def get_current_device(self):
-        return 0
-
-    def get_current_stream(self, _):
-        return 0
 
 
 @pytest.fixture

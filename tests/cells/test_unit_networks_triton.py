@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from hopper import Hopper
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,25 +15,6 @@ from cells.fused import triton_kernels, unit_launch, unit_networks, unit_tiling
 from cells.fused.unit_tiling import LANES
 
 KERNELS = ("forward", "backward", "sums", "inputs")
-
-
-@pytest.mark.slow
-def test_the_interpreter_agrees_with_the_reference(tmp_path):
-    """Every test of interpreted_unit_networks.py; in another process, as kernels are imported for one use."""
-    pytest.importorskip("triton", reason="kernels on the GPU need triton")
-    here = Path(__file__).with_name("interpreted_unit_networks.py")
-    folders = {"XDG_CACHE_HOME": str(tmp_path), "TRITON_CACHE_DIR": str(tmp_path)}
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", here],
-        cwd=here.parents[2],
-        env={**os.environ, **folders, "TRITON_INTERPRET": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert 0 == run.returncode, run.stdout + run.stderr
-    assert " passed" in run.stdout
-    assert "skipped" not in run.stdout
 
 
 @given(
@@ -140,21 +118,6 @@ def test_registers_suffice(kernel, record_property):
                 assert found.registers <= (128 if kernel != "sums" and sizes[1] <= 8 else 168)
                 assert found.instructions <= MOST[kernel] or sizes != SIZES[0]
             assert found.instructions > sizes[1] % 7
-
-
-class Hopper:
-    """The part of Triton's driver that compiling for a launch asks."""
-
-    def get_current_target(self):
-        from triton.backends.compiler import GPUTarget
-
-        return GPUTarget("cuda", 90, 32)
-
-    def get_current_device(self):
-        return 0
-
-    def get_current_stream(self, _):
-        return 0
 
 
 @pytest.mark.slow
