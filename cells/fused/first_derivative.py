@@ -26,13 +26,25 @@ class Gradients(torch.autograd.Function):
 
 
 def transformed() -> bool:
-    """Whether the call is being compiled, or under a transform of ``torch.func``: functions need rules then.
+    """Whether the call is compiled, or under a transform of ``torch.func``: functions need rules then.
 
     Elsewhere they are left out, since torch looks a function's signature up anew at every call of one with
     rules, which takes longer than a short sequence.
     """
     active: bool = torch._C._are_functorch_transforms_active()  # noqa: SLF001 - as torch's own functions ask
     return torch.compiler.is_compiling() or active
+
+
+def refuse_batched(gradients: Sequence[Tensor | None]) -> None:
+    """Raise ``RuntimeError`` for a batch of gradients of torch's older vmap, which has no rules for us."""
+    if torch.compiler.is_compiling():
+        return
+    batched = torch._C._functorch.is_legacy_batchedtensor  # noqa: SLF001 - there is no other word
+    if any(one is not None and batched(one) for one in gradients):
+        raise RuntimeError(
+            "the fused kernels take one gradient at a time, got a batch of them (is_grads_batched or "
+            "vectorize=True); use torch.func.vmap and torch.func.vjp, or backend='reference'"
+        )
 
 
 def as_given(found: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[Tensor]:

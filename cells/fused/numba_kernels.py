@@ -6,7 +6,6 @@ import importlib.util
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -52,8 +51,8 @@ def forward(
     results = (
         [projected.new_empty(shape) for shape in shapes] if not out else as_expected(out, shapes)
     )
-    numbers = _numbers((*constants, *kernel.NUMBERS), projected.dtype)
-    given = arrays(projected, weights, numbers, *initial, *results)
+    numbers = _numbers(kernel, constants, projected.dtype)
+    given = [*arrays(projected, weights), numbers, *arrays(*initial, *results)]
     over_rows(kernel.forward, given, replicates * batch, steps * units)
     return results
 
@@ -117,9 +116,9 @@ def _backward(
     kernel = _module(step)
     _, steps, batch, _ = projected.shape
     units = initial[0].shape[-1]
-    numbers = _numbers((*constants, *kernel.NUMBERS), projected.dtype)
-    read = (projected, weights, numbers, *initial, *states, *gradients)
-    arguments = arrays(*read, to_projected, to_weights, *to_initial)
+    numbers = _numbers(kernel, constants, projected.dtype)
+    rest = (*initial, *states, *gradients, to_projected, to_weights, *to_initial)
+    arguments = [*arrays(projected, weights), numbers, *arrays(*rest)]
     over_rows(kernel.backward, arguments, replicates * batch, steps * units)
 
 
@@ -143,9 +142,9 @@ def compiled(module: Callable[[], Any]) -> Any:
         return module()
 
 
-@lru_cache(1024)
-def _numbers(numbers: tuple[float, ...], dtype: torch.dtype) -> Tensor:
-    return torch.tensor(numbers, dtype=dtype)
+def _numbers(kernel: Any, constants: Sequence[float], dtype: torch.dtype) -> np.ndarray[Any, Any]:
+    precision = np.float32 if dtype == torch.float32 else np.float64
+    return np.array([*constants, *kernel.NUMBERS], precision)
 
 
 def arrays(*tensors: Tensor) -> list[np.ndarray[Any, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cells.fused.first_derivative import Gradients, as_given, transformed
+from cells.fused.first_derivative import Gradients, as_given, refuse_batched, transformed
 from cells.fused.operators import announce, recurrence, recurrence_backward
 from cells.fused.replicates import fold, unfold
 from cells.fused.step import Step
@@ -100,18 +100,17 @@ class _Plain(torch.autograd.Function):
         ctx.step, ctx.constants = step, constants
         own = [one.unsqueeze(0) for one in initial]
         results = recurrence(step, projected.unsqueeze(0), weights.unsqueeze(0), constants, own)
+        for one in results:
+            one.squeeze_(0)  # no views: torch lets nobody write into those that a function returns
         ctx.save_for_backward(projected, weights, *initial, *results[: len(initial)])
         ctx.set_materialize_grads(False)
-        return tuple(one.squeeze(0) for one in results)
+        return tuple(results)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
         if all(one is None for one in gradients):
             return tuple(None for _ in ctx.needs_input_grad)
-        given = len(ctx.needs_input_grad) - 2
-        tensors = [
-            one.unsqueeze(0) if k < given else one for k, one in enumerate(ctx.saved_tensors)
-        ]
+        tensors = [one.unsqueeze(0) for one in ctx.saved_tensors]
         whole = [None if one is None else one.unsqueeze(0) for one in gradients]
         found = _differentiated(ctx, tensors, whole)
         return None, None, *(one.squeeze(0) for one in found)
@@ -121,6 +120,7 @@ def _differentiated(
     ctx: Any, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]
 ) -> Sequence[Tensor]:
     """The gradients by a function whose own derivative raises, where somebody could ask for it."""
+    refuse_batched(gradients)
     given = [tensors[0].new_empty(1, 0, 0, 0) if one is None else one for one in gradients]
     # a compiler follows one function of this kind, not a second in it
     if torch.compiler.is_compiling() or not (torch.is_grad_enabled() or transformed()):

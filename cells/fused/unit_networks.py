@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cells.fused import numba_kernels, triton_kernels, unit_launch
-from cells.fused.first_derivative import Gradients, as_given
+from cells.fused.first_derivative import Gradients, as_given, refuse_batched
 from cells.fused.replicates import fold, unfold
 
 _library = torch.library.Library("desiderata", "FRAGMENT")
@@ -193,6 +193,7 @@ class _Networks(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
+        refuse_batched([gradient])
         tensors = ctx.saved_tensors
         arguments = (ctx.accumulate, ctx.needs_input_grad[1], *tensors, gradient)
         if torch.compiler.is_compiling():  # see cells.fused.recurrence

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 
 import cells
@@ -60,6 +62,20 @@ def start(cell, *batch, dtype=torch.float64):
     generator = torch.Generator().manual_seed(2)
     like = cell.initial_state(*batch)
     return type(like)(*(torch.randn(f.shape, generator=generator).to(dtype) for f in like))
+
+
+def gap(a, b):
+    """The largest difference."""
+    return float((a - b).detach().abs().max()) if a.numel() else 0.0
+
+
+def rounded(cell, way):
+    """The cell with parameters whose last digit is one higher or lower, by ``way``, or the same."""
+    other = copy.deepcopy(cell)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(1 + way * torch.finfo(parameter.dtype).eps)
+    return other
 
 
 def stacked(cell, count):
