@@ -49,6 +49,9 @@ _CALLS = {
     "logical_not": "not {0}",
 }
 _JIT = '@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")'
+# not compiled by itself: there would be two of it, in its own object and in its caller's, and which one runs
+# would depend on whether the process compiled them or found them compiled
+_TILE = '@njit(forceinline=True, fastmath=FAST, error_model="numpy")'
 
 
 class _Rows:
@@ -133,7 +136,7 @@ def numba_source(step: Step, programs: Programs) -> str:
         fingerprint=_fingerprint(),
         lanes=LANES,
         numbers=", ".join(repr(value) for value in values) + ",",
-        jit=_JIT,
+        jit=_TILE,
         given=indent("\n".join(given), "    "),
         forward_tile=indent("\n".join(forward), "        "),
         backward_tile=indent("\n".join(backward), "        "),

@@ -19,7 +19,7 @@ LANES = 64
 _SUMS = FAST | {"reassoc"}
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+@njit(forceinline=True, fastmath=FAST, error_model="numpy")
 def _hidden(weights: Any, work: Any, rows: Any, x: Any, hidden: int, width: int) -> None:
     """From r, row 0 of ``work``, to the hidden layer before its ReLU, ``rows``, and the output, row 1."""
     inputs = x.shape[0]
@@ -90,7 +90,7 @@ def forward(
                 copy(out[r, t, b], begin, work, 2 * LANES, width)
 
 
-@njit(cache=True, nogil=True, fastmath=_SUMS, error_model="numpy")
+@njit(forceinline=True, fastmath=_SUMS, error_model="numpy")
 def _back(
     weights: Any,
     work: Any,

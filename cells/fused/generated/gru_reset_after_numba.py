@@ -13,7 +13,7 @@ LANES = 64
 NUMBERS = (0.0, 1.0,)
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+@njit(forceinline=True, fastmath=FAST, error_model="numpy")
 def forward_tile(tile, numbers, width):
     """One step of ``width`` units, in place."""
     k0 = numbers[0]
@@ -46,7 +46,7 @@ def forward_tile(tile, numbers, width):
         tile[j] = v15
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+@njit(forceinline=True, fastmath=FAST, error_model="numpy")
 def backward_tile(tile, numbers, width):
     """Gradients of one step, in place of inputs and of the state's gradients; the weights' are added up."""
     k0 = numbers[0]
