@@ -10,6 +10,7 @@ step is asked for at this one: it lies a batch away, where the processor does no
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import indent
@@ -135,7 +136,7 @@ def numba_source(step: Step, programs: Programs) -> str:
         name=step.name,
         fingerprint=_fingerprint(),
         lanes=LANES,
-        numbers=", ".join(repr(value) for value in values) + ",",
+        numbers=", ".join(_literal(value) for value in values) + ",",
         jit=_TILE,
         given=indent("\n".join(given), "    "),
         forward_tile=indent("\n".join(forward), "        "),
@@ -143,6 +144,10 @@ def numba_source(step: Step, programs: Programs) -> str:
         forward=_forward(step, rows),
         backward=_backward(step, rows, programs.backward),
     )
+
+
+def _literal(value: float) -> str:
+    return repr(value) if math.isfinite(value) else repr(value).replace("inf", "math.inf")
 
 
 def _at(row: int) -> str:

@@ -100,7 +100,8 @@ def _read(
     if name not in _OPERATIONS:
         raise ValueError(
             f"step {what}: {node.target} is no elementwise operation that a kernel is generated for; "
-            f"expected a composition of {', '.join(sorted(set(_OPERATIONS.values())))}"
+            f"expected a composition of {', '.join(sorted(set(_OPERATIONS.values())))}, or of torch's "
+            "functions that are composed of these, among them erf, gelu, atan, sinh, pow, round and remainder"
         )
     arguments = tuple(_operand(one, values, what) for one in node.args)
     return _scaled(_OPERATIONS[name], arguments, node, what)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import torch
+import torch.nn.functional as F
 
 import cells
 
@@ -90,3 +92,22 @@ def stacked(cell, count):
 def both(cell):
     """A model of it by the kernels, and one by the reference."""
     return [cells.Recurrent(cell, backend=name) for name in ("fused", "reference")]
+
+
+def plenty(states, inputs, weights, _):
+    """A step of all functions that kernels compose of others, at arguments where they are defined."""
+    (h,), x = states, inputs[0] + weights[0] * states[0]
+    inside, above = 0.9 * torch.tanh(x), 1 + x * x
+    parts = [
+        torch.erf(x), torch.erfc(x), F.gelu(x), F.gelu(x, approximate="tanh"), torch.atan(x),
+        torch.atan2(x, h + 0.1), torch.asin(inside), torch.acos(inside), torch.tan(inside), torch.sinh(x),
+        torch.cosh(x), torch.asinh(x), torch.acosh(1 + above), torch.atanh(inside), torch.exp2(x),
+        torch.log2(above), torch.log10(above), above**0.3, above**x, 2.0**x, x**9, torch.hypot(x, above),
+        torch.logaddexp2(x, h), torch.xlogy(x, above), torch.fmax(x, h), torch.fmin(x, h),
+        torch.remainder(x, 1.3), torch.fmod(x, 1.3), torch.remainder(x, -above), torch.frac(x),
+        x * torch.ceil(x), x * torch.trunc(x), x * torch.round(x), x + (torch.round(x) - x).detach(),
+        torch.div(x, 0.7, rounding_mode="floor") * h, F.softshrink(x), F.hardshrink(x),
+        torch.clamp(x, -torch.ones_like(x), h.abs()), torch.where(x.isnan() | x.isinf(), h, x),
+        x * torch.logical_xor(x > 0, h > 0), torch.where(x > 3, -math.inf, x).clamp_min(-9.0),
+    ]  # fmt: skip
+    return (torch.tanh(0.02 * sum(parts)),)

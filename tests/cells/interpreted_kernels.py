@@ -7,6 +7,7 @@ import os
 
 import pytest
 import torch
+from fused_models import plenty
 from torch.func import grad, jacrev, vmap
 
 from cells.fused import catalogue, numba_kernels, recurrence, triton_kernels
@@ -172,9 +173,10 @@ def everything(states, inputs, weights, constants):
     return (0.1 * x + 0.5 * h,)
 
 
-def test_a_step_of_many_operations():
+@pytest.mark.parametrize("function", [everything, plenty])
+def test_a_step_of_many_operations(function):
     """Whatever a stranger's step may hold is printed, and means what it means in torch."""
-    step = Step("everything", everything, states=1, inputs=2, weights=1, constants=1)
+    step = Step(function.__name__, function, states=1, inputs=2, weights=1, constants=1)
     arguments, seeds = tensors(step, 3, SHARING[0]), gradients(step, 3, ())
     torch.testing.assert_close(
         kernels(step, arguments, seeds), answers(step, arguments, seeds), atol=1e-11, rtol=1e-11

@@ -192,11 +192,13 @@ def test_the_operations_that_people_use():
     torch.testing.assert_close(ours, theirs, atol=1e-11, rtol=1e-11)
 
 
-@pytest.mark.parametrize("name", ["erf", "atan", "round"])
+@pytest.mark.parametrize("name", ["erfinv", "lgamma", "i0"])
 def test_what_has_no_kernel_is_named(name):
     """With what there is."""
     step = Step("rare", lambda s, p, *_: (getattr(torch, name)(s[0] + p[0]),), **ONE)
-    with pytest.raises(ValueError, match=rf"aten.{name}.default is no elementwise operation that"):
+    with pytest.raises(
+        ValueError, match=rf"aten.(special_)?{name}.default is no elementwise operation that"
+    ):
         trace(step)
 
 

@@ -9,10 +9,12 @@ import torch
 
 pytest.importorskip("triton", reason="kernels on the GPU need triton")
 
+from fused_models import plenty
 from hopper import Hopper
 from triton.runtime import driver
 
 from cells.fused import __main__, catalogue, triton_ahead, triton_kernels
+from cells.fused.step import Step
 from cells.fused.triton_ahead import FEW, KERNELS, MANY
 
 STEPS = {step.name: step for step in catalogue.steps()}
@@ -50,6 +52,14 @@ def test_registers_suffice(name, kernel, record_property):
             most = (190, 255) if STEPS[name].readouts else (135, 225)
             assert found.instructions <= most[KERNELS.index(kernel)]
         assert found.instructions > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_functions_of_functions_compile(kernel):
+    """Whatever a stranger's step may hold; forty of them at once may spill."""
+    step = Step("plenty", plenty, states=1, inputs=1, weights=1)
+    assert 500 < triton_ahead.counts(step, kernel, 2**16, torch.float32, 90).instructions < 5_000
 
 
 @pytest.fixture
