@@ -20,6 +20,7 @@ from ablations.ledger.execute import Surroundings
 from ablations.ledger.folder import Folder
 from ablations.ledger.storage import VARIABLE
 from ablations.ledger.worker import Worker
+from studies.run.memory import keep_freed_memory
 
 _AGAIN = 75
 _LONGEST = 60.0  # seconds between two starts of a worker that finds no database
@@ -31,6 +32,7 @@ def solo(
 ) -> list[str]:
     """Work in this process; returns what needs a person. Stops softly on SIGTERM and SIGUSR1."""
     torch.set_num_threads(1)  # steps are small, and processes are what is parallel
+    keep_freed_memory()
     console = rich.console.Console(stderr=True)
 
     def say(line: str) -> None:

@@ -17,6 +17,7 @@ from studies.core.errors import StudyError
 from studies.core.protocol import PROFILES
 from studies.run.configuration import parse, resolve
 from studies.run.dataset import STATUSES, save, spread
+from studies.run.memory import keep_freed_memory
 from studies.run.report import printed
 from studies.run.study import Study
 
@@ -50,6 +51,7 @@ def command(
     Exit status: 0 done; 2 a wrong name, value, file or device; 130 interrupted.
     """
     torch.set_num_threads(threads)
+    keep_freed_memory()
     configuration = resolve(
         task,
         cell,
