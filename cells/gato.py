@@ -213,34 +213,31 @@ class GATO(Deferred[GATOState], nn.Module):
         weight = torch.cat([part.weight_ih for part in parts])
         return input_map(x, weight, torch.cat(stored) if stored else None)
 
-    def _memory(self, xs: Tensor, before: tuple[Tensor, ...], held: Tensor) -> Tensor:
-        """The memory after every step, from x and r before it: s feeds back into nothing."""
-        networks = self.increment
-        if (
-            isinstance(networks, UnitNetworks)
-            and self.memory_size
-            and self.s_mode != "zero"
-            and unit_networks.available(xs)
-        ):
+    def _memory(
+        self, xs: Tensor, after: tuple[Tensor, ...], first: tuple[Tensor, ...], held: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """The memory after every step, from x and r: s feeds back into nothing. And outputs, where easy."""
+        (r,), (begin,) = after, first
+        f, any_entry = self.increment, self.memory_size > 0 and self.s_mode != "zero"
+        if isinstance(f, UnitNetworks) and any_entry and unit_networks.available(xs):
             batch, examples = held.shape[:-1], held[..., 0].numel()
-            s = unit_networks.run(
+            plain = self.memory_size == self.recurrent_size and not self.wrap_s
+            results = unit_networks.run(
                 xs.reshape(len(xs), examples, -1),
-                self._partner(before[0]).reshape(len(xs), examples, -1),
-                unit_networks.pack(
-                    networks.weight_ih,
-                    networks.weight_hh,
-                    networks.bias_ih,
-                    networks.weight_out,
-                    networks.bias_out,
-                ),
+                self._partner(r).reshape(len(xs), examples, -1),
+                self._partner(begin).reshape(examples, -1),
+                unit_networks.pack(f.weight_ih, f.weight_hh, f.bias_ih, f.weight_out, f.bias_out),
                 held.reshape(examples, -1),
                 accumulate=self.s_mode == "residual",
+                decode=self.gamma if plain and self.readout_mode == "gamma_both" else "",
             )
-            return self._wrapped(s.unflatten(1, batch) if batch else s.squeeze(1))
-        entries = self.entry(GATOInputs(xs, xs), before[0])
+            s, *read = (one.unflatten(1, batch) if batch else one.squeeze(1) for one in results)
+            return self._wrapped(s), read[0] if read else None
+        before = torch.cat((begin.unsqueeze(0), r[:-1]))
+        entries = self.entry(GATOInputs(xs, xs), before)
         if self.s_mode != "residual":
-            return self._wrapped(entries)
-        return self._wrapped(held + entries.cumsum(0))
+            return self._wrapped(entries), None
+        return self._wrapped(held + entries.cumsum(0)), None
 
     def _partner(self, r: Tensor) -> Tensor:
         if self.memory_size == self.recurrent_size:

@@ -15,6 +15,10 @@ from cells.fused import numba_kernels, recurrence, triton_kernels
 from cells.fused.step import Step
 
 DTYPES = (torch.float32, torch.float64)
+Tail = Callable[
+    [Tensor, tuple[Tensor, ...], tuple[Tensor, ...], Tensor], tuple[Tensor, Tensor | None]
+]
+"""See :class:`Lanes`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +28,9 @@ class Lanes:
     ``step``: what one unit does; ``fields``: the state's fields that it advances, in its order, each
     (\*batch, J); ``project``: xs (…, input_size) to what the units read, (…, K·J), input by input;
     ``weights`` (w, J): the units' own; ``constants``: the step's, in its order. ``tail``: for a field that
-    feeds back into nothing and is not the kernel's: its name, and the function of (xs, the states before
-    every step, its initial value) that gives it for all steps. A step that decodes gives what the cell's
-    ``readout`` would, readout by readout, and has no tail.
+    feeds back into nothing and is not the kernel's: its name, and the function of (xs, the states after
+    every step, those before the first, its initial value) that gives it for all steps, and the outputs or
+    None. A step that decodes gives what the cell's ``readout`` would, readout by readout, and has no tail.
     """
 
     step: Step
@@ -34,7 +38,7 @@ class Lanes:
     project: Callable[[Tensor], Tensor]
     weights: Tensor
     constants: tuple[float, ...] = ()
-    tail: tuple[str, Callable[[Tensor, tuple[Tensor, ...], Tensor], Tensor]] | None = None
+    tail: tuple[str, Tail] | None = None
 
 
 def misfit(form: Lanes, xs: Tensor, state: Any) -> str | None:
@@ -74,11 +78,12 @@ def run(cell: Any, form: Lanes, xs: Tensor, state: Any) -> tuple[Tensor, Any]:
     if not one_axis:
         results = tuple(one.reshape(steps, *batch, one.shape[-1]) for one in results)
     states = dict(zip(form.fields, results, strict=False))
+    outputs = results[-1] if form.step.readouts else None
     if form.tail is not None:
         name, tail = form.tail
-        before = tuple(torch.cat((old[one].unsqueeze(0), states[one][:-1])) for one in form.fields)
-        states[name] = tail(xs, before, old[name])
-    decoded = form.step.readouts > 0
-    outputs = results[-1] if decoded else cell.readout(type(state)(**states))
+        after, first = (tuple(given[one] for one in form.fields) for given in (states, old))
+        states[name], outputs = tail(xs, after, first, old[name])
+    if outputs is None:
+        outputs = cell.readout(type(state)(**states))
     last = type(state)(**{name: one[-1] for name, one in states.items()})
     return outputs, last

@@ -60,7 +60,7 @@ class _Call(NamedTuple):
 def forward(
     replicates: int, x: Tensor, reads: Tensor, weights: Tensor, held: Tensor, accumulate: bool
 ) -> Tensor:
-    """As the operator ``unit_networks``, of tensors that were checked."""
+    """The values of the operator ``unit_networks``; ``reads``: the state before every step."""
     from cells.fused import triton_chunks, triton_unit_networks
 
     out = reads.new_empty(replicates, *reads.shape[1:])
@@ -96,7 +96,7 @@ def backward(
     accumulate: bool,
     wanted: bool,
 ) -> list[Tensor]:
-    """As the operator ``unit_networks_backward``, of tensors that were checked."""
+    """The gradients of those."""
     to_x = x.new_zeros(replicates, *x.shape[1:])
     to_reads = reads.new_empty(replicates, *reads.shape[1:])
     to_held = held.new_zeros(replicates, *held.shape[1:])

@@ -1,30 +1,24 @@
 r"""One small ReLU network per unit as a function of torch: what feeds two-layer GATO's memory.
 
-Shapes, with R replicates: x (R, T, B, D); reads (R, T, B, J), what each network reads of the state; weights
+Shapes, with R replicates: x (R, T, B, D); reads (R, T, B, J), the state after every step, of which each
+network reads the one before its own; first (R, B, J), that before the first step; weights
 (R, k·(D + 3) + 1, J), for every hidden number its D input weights, its weight of the state, its bias and its
-output weight, and at the end the output's bias; held (R, B, J). A tensor of one replicate stands for all R.
+output weight, and at the end the output's bias; held (R, B, J). Results: values (R, T, B, J), and where
+``decode`` is "cos" or "sin" that function of reads and of values, (R, T, B, 2J). A tensor of one replicate
+stands for all R.
 """
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from cells.fused import numba_kernels, triton_kernels, unit_launch
+from cells.fused import numba_kernels, triton_kernels
 from cells.fused.first_derivative import Gradients, as_given, refuse_batched
 from cells.fused.replicates import fold, unfold
-
-_library = torch.library.Library("desiderata", "FRAGMENT")
-_library.define(
-    "unit_networks(Tensor x, Tensor reads, Tensor weights, Tensor held, bool accumulate) -> Tensor"
-)
-_library.define(
-    "unit_networks_backward(Tensor x, Tensor reads, Tensor weights, Tensor held, Tensor gradient, "
-    "bool accumulate, bool wanted) -> Tensor[]"
-)
+from cells.fused.unit_operators import networks, networks_backward
 
 
 def available(x: Tensor) -> bool:
@@ -43,186 +37,83 @@ def pack(
     return torch.cat((hidden, bias_out.unsqueeze(-1)), -1).t()
 
 
-def run(x: Tensor, reads: Tensor, weights: Tensor, held: Tensor, *, accumulate: bool) -> Tensor:
-    """Softplus of every network, (T, B, J), or ``held`` (B, J) plus its sum up to each step.
+def run(
+    x: Tensor,
+    reads: Tensor,
+    first: Tensor,
+    weights: Tensor,
+    held: Tensor,
+    *,
+    accumulate: bool,
+    decode: str = "",
+) -> tuple[Tensor, ...]:
+    """Softplus of every network, (T, B, J), or ``held`` (B, J) plus its sum up to each step; and readouts.
 
-    ``x`` (T, B, D), ``reads`` (T, B, J), ``weights`` as :func:`pack` gives them. Differentiable once, in
-    reverse mode.
+    ``x`` (T, B, D), ``reads`` (T, B, J), ``first`` (B, J), ``weights`` as :func:`pack` gives them, ``decode``
+    "cos" or "sin" for readouts (T, B, 2J) as well. Differentiable once, in reverse mode.
     """
-    tensors = (one.unsqueeze(0) for one in (x, reads, weights, held))
-    out: Tensor = _Networks.apply(accumulate, *tensors)  # type: ignore[no-untyped-call]
-    return out.squeeze(0)
-
-
-def _kernel() -> Any:
-    return numba_kernels.compiled(
-        lambda: importlib.import_module("cells.fused.numba_unit_networks")
-    )
-
-
-def _forward(x: Tensor, reads: Tensor, weights: Tensor, held: Tensor, accumulate: bool) -> Tensor:
-    kernel = _kernel()
-    replicates = _check(x, reads, weights, held)
-    _, steps, batch, units = reads.shape
-    out = reads.new_empty(replicates, steps, batch, units)
-    arrays = numba_kernels.arrays(x, reads, weights, held, out)
-    each = steps * units * weights.shape[1] // 8
-    numba_kernels.over_rows(kernel.forward, (*arrays, accumulate), replicates * batch, each)
-    return out
-
-
-def _backward(
-    x: Tensor,
-    reads: Tensor,
-    weights: Tensor,
-    held: Tensor,
-    gradient: Tensor,
-    accumulate: bool,
-    wanted: bool,
-) -> list[Tensor]:
-    kernel = _kernel()
-    replicates = _check(x, reads, weights, held, gradient)
-    _, steps, batch, units = reads.shape
-    to_x = x.new_zeros(replicates, *x.shape[1:])
-    to_reads = reads.new_empty(replicates, steps, batch, units)
-    to_weights = reads.new_empty(replicates, batch, *weights.shape[1:])
-    to_held = reads.new_empty(replicates, batch, units)
-    arrays = numba_kernels.arrays(x, reads, weights, gradient, to_x, to_reads, to_weights, to_held)
-    each = steps * units * weights.shape[1] // 4
-    numba_kernels.over_rows(
-        kernel.backward, (*arrays, accumulate, wanted), replicates * batch, each
-    )
-    return [to_x, to_reads, to_weights.sum(1), to_held]
-
-
-def _forward_on_gpu(
-    x: Tensor, reads: Tensor, weights: Tensor, held: Tensor, accumulate: bool
-) -> Tensor:
-    replicates = _check(x, reads, weights, held)
-    return unit_launch.forward(replicates, x, reads, weights, held, accumulate)
-
-
-def _backward_on_gpu(
-    x: Tensor,
-    reads: Tensor,
-    weights: Tensor,
-    held: Tensor,
-    gradient: Tensor,
-    accumulate: bool,
-    wanted: bool,
-) -> list[Tensor]:
-    replicates = _check(x, reads, weights, held, gradient)
-    return unit_launch.backward(replicates, x, reads, weights, held, gradient, accumulate, wanted)
-
-
-def _check(x: Tensor, reads: Tensor, weights: Tensor, *others: Tensor) -> int:
-    """How many replicates; raise ``ValueError`` for shapes that do not belong together."""
-    tensors = (x, reads, weights, *others)
-    replicates = max(one.shape[0] for one in tensors)
-    steps, batch, units = reads.shape[1:]
-    expected = (
-        (steps, batch, x.shape[-1]),
-        (steps, batch, units),
-        (weights.shape[1], units),
-        (batch, units),
-        (steps, batch, units),
-    )
-    rows = weights.shape[1] - 1
-    for one, shape in zip(tensors, expected, strict=False):
-        if one.shape[1:] != shape or one.shape[0] not in (1, replicates) or one.dtype != x.dtype:
-            raise ValueError(
-                f"unit networks: expected (1 or {replicates}, {', '.join(map(str, shape))}) in {x.dtype}, "
-                f"got {tuple(one.shape)} in {one.dtype}"
-            )
-        if one.device != x.device:
-            raise ValueError(
-                f"unit networks: expected all tensors on {x.device}, where x is, got one on {one.device}; "
-                "move it there"
-            )
-    if rows % (x.shape[-1] + 3):
-        raise ValueError(
-            f"unit networks: expected weights of k·({x.shape[-1]} + 3) + 1 rows, got {rows + 1}; use pack"
-        )
-    return replicates
-
-
-def _forward_shape(
-    x: Tensor,
-    reads: Tensor,
-    weights: Tensor,
-    held: Tensor,
-    accumulate: bool,  # noqa: ARG001 - the operator's signature
-) -> Tensor:
-    replicates = max(one.shape[0] for one in (x, reads, weights, held))
-    return reads.new_empty(replicates, *reads.shape[1:])
-
-
-def _backward_shapes(
-    x: Tensor,
-    reads: Tensor,
-    weights: Tensor,
-    held: Tensor,
-    gradient: Tensor,
-    accumulate: bool,  # noqa: ARG001
-    wanted: bool,  # noqa: ARG001
-) -> list[Tensor]:
-    replicates = max(one.shape[0] for one in (x, reads, weights, held, gradient))
-    return [one.new_empty(replicates, *one.shape[1:]) for one in (x, reads, weights, held)]
-
-
-_library.impl("unit_networks", _forward, "CPU")
-_library.impl("unit_networks_backward", _backward, "CPU")
-_library.impl("unit_networks", _forward_on_gpu, "CUDA")
-_library.impl("unit_networks_backward", _backward_on_gpu, "CUDA")
-torch.library.register_fake("desiderata::unit_networks", _forward_shape)
-torch.library.register_fake("desiderata::unit_networks_backward", _backward_shapes)
-networks = torch.ops.desiderata.unit_networks
-networks_backward = torch.ops.desiderata.unit_networks_backward
+    tensors = (one.unsqueeze(0) for one in (x, reads, first, weights, held))
+    out: tuple[Tensor, ...] = _Networks.apply(accumulate, decode, *tensors)  # type: ignore[no-untyped-call]
+    return tuple(one.squeeze(0) for one in out)
 
 
 class _Networks(torch.autograd.Function):
     @staticmethod
-    def forward(accumulate: bool, *tensors: Tensor) -> Tensor:
-        out: Tensor = networks(*tensors, accumulate)
-        return out
+    def forward(accumulate: bool, decode: str, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(networks(*tensors, accumulate, decode))
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004
-        ctx.accumulate, *tensors = inputs
-        ctx.save_for_backward(*tensors)
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.accumulate, ctx.decode, *tensors = inputs
+        nothing = tensors[0].new_empty(1, 0, 0, 0)
+        ctx.save_for_backward(*tensors, output[0] if ctx.decode else nothing)
+        ctx.set_materialize_grads(False)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
-        refuse_batched([gradient])
+    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
+        if all(one is None for one in gradients):
+            return tuple(None for _ in ctx.needs_input_grad)
+        refuse_batched(gradients)
         tensors = ctx.saved_tensors
-        arguments = (ctx.accumulate, ctx.needs_input_grad[1], *tensors, gradient)
+        nothing = tensors[0].new_empty(1, 0, 0, 0)
+        given = [nothing if one is None else one for one in gradients]
+        given += [nothing] * (2 - len(given))
+        arguments = (ctx.accumulate, ctx.decode, ctx.needs_input_grad[2], *tensors, *given)
         if torch.compiler.is_compiling():  # see cells.fused.recurrence
             found = _gradients(*arguments)
         else:
             found = _NetworksBackward.apply(*arguments)  # type: ignore[no-untyped-call]
-        return None, *as_given(found, tensors)
+        return None, None, *as_given(found, tensors[:-1])
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], accumulate: bool, *tensors: Tensor) -> Any:
-        folded, replicates = fold(info.batch_size, in_dims[1:], tensors)
-        out = _Networks.apply(accumulate, *folded)  # type: ignore[no-untyped-call]
-        (whole,), (dim,) = unfold((out,), info.batch_size, replicates)
-        return whole, dim
+    def vmap(
+        info: Any, in_dims: tuple[Any, ...], accumulate: bool, decode: str, *tensors: Tensor
+    ) -> Any:
+        folded, replicates = fold(info.batch_size, in_dims[2:], tensors)
+        out = _Networks.apply(accumulate, decode, *folded)  # type: ignore[no-untyped-call]
+        return unfold(out, info.batch_size, replicates)
 
 
 class _NetworksBackward(Gradients):
     @staticmethod
-    def forward(accumulate: bool, wanted: bool, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return _gradients(accumulate, wanted, *tensors)
+    def forward(
+        accumulate: bool, decode: str, wanted: bool, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        return _gradients(accumulate, decode, wanted, *tensors)
 
     @staticmethod
     def vmap(
-        info: Any, in_dims: tuple[Any, ...], accumulate: bool, wanted: bool, *tensors: Tensor
+        info: Any,
+        in_dims: tuple[Any, ...],
+        accumulate: bool,
+        decode: str,
+        wanted: bool,
+        *tensors: Tensor,
     ) -> Any:
-        folded, replicates = fold(info.batch_size, in_dims[2:], tensors)
-        out = _NetworksBackward.apply(accumulate, wanted, *folded)  # type: ignore[no-untyped-call]
+        folded, replicates = fold(info.batch_size, in_dims[3:], tensors)
+        out = _NetworksBackward.apply(accumulate, decode, wanted, *folded)  # type: ignore[no-untyped-call]
         return unfold(out, info.batch_size, replicates)
 
 
-def _gradients(accumulate: bool, wanted: bool, *tensors: Tensor) -> tuple[Tensor, ...]:
-    return tuple(networks_backward(*tensors, accumulate, wanted))
+def _gradients(accumulate: bool, decode: str, wanted: bool, *tensors: Tensor) -> tuple[Tensor, ...]:
+    return tuple(networks_backward(*tensors, accumulate, decode, wanted))

@@ -7,11 +7,11 @@ import os
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch.func import functional_call, grad, jacrev, vmap
+from unit_network_models import CASES, NAMES, answers, decoded, randn, reference, results, tensors
 
 import cells
-from cells.fused import unit_launch, unit_networks, unit_tiling
+from cells.fused import unit_launch, unit_networks, unit_operators, unit_tiling
 
 assert "1" == os.environ["TRITON_INTERPRET"], "triton reads it when the kernels are imported"
 
@@ -20,19 +20,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:(overflow|invalid value|divide by zero):RuntimeWarning"
 )
 
-NAMES = "x reads weights held".split()
-# replicates of x, reads, weights, held and the gradient; steps, batch, units, inputs, k; summed up or not
-CASES = [
-    ((1, 1, 1, 1, 1), (1, 1, 1, 1, 1), True),
-    ((1, 1, 1, 1, 1), (2, 3, 5, 3, 2), True),
-    ((2, 2, 2, 2, 2), (9, 3, 7, 2, 3), True),
-    ((2, 2, 2, 2, 2), (19, 1, 7, 2, 4), False),
-    ((1, 2, 1, 2, 2), (3, 2, 33, 5, 4), True),  # a tile of units and part of one
-    ((2, 1, 1, 1, 1), (9, 2, 3, 1, 34), True),  # bits in two words
-    ((1, 1, 2, 1, 1), (5, 3, 4, 9, 2), True),  # inputs in tiles
-    ((1, 1, 1, 2, 2), (33, 2, 2, 6, 1), False),
-    ((1, 1, 1, 1, 2), (17, 5, 3, 2, 2), True),
-]
+OPERATORS = unit_operators._forward_on_gpu, unit_operators._backward_on_gpu
 
 
 @pytest.fixture(autouse=True)
@@ -44,54 +32,9 @@ def poisoned():
     torch.use_deterministic_algorithms(mode=False)
 
 
-def randn(*shape, seed):
-    """Drawn in double precision."""
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def tensors(replicates, sizes):
-    """X, reads, weights, held, and a gradient of the sums."""
-    steps, batch, units, inputs, k = sizes
-    shapes = [
-        (steps, batch, inputs), (steps, batch, units), (k * (inputs + 3) + 1, units), (batch, units),
-        (steps, batch, units),
-    ]  # fmt: skip
-    return [randn(r, *s, seed=n) for n, (r, s) in enumerate(zip(replicates, shapes, strict=True))]
-
-
-def reference(x, reads, weights, held, accumulate):
-    """One network after another, in torch."""
-    inputs = x.shape[-1]
-    each = weights[:, :-1].unflatten(1, (-1, inputs + 3))[:, None, None]
-    hidden = (x[..., None, :, None] * each[..., :inputs, :]).sum(-2)
-    hidden = hidden + each[..., inputs, :] * reads.unsqueeze(3) + each[..., inputs + 1, :]
-    f = (F.relu(hidden) * each[..., inputs + 2, :]).sum(3) + weights[:, None, None, -1]
-    entries = torch.logaddexp(f, torch.zeros_like(f))
-    held = held.unsqueeze(1)
-    return held + entries.cumsum(1) if accumulate else entries + 0 * held.detach().nan_to_num()
-
-
-def answers(given, gradient, accumulate):
-    """Sums and all gradients, by autograd."""
-    leaves = [one.clone().requires_grad_() for one in given]
-    out = reference(*leaves, accumulate)
-    seed = gradient.expand(max(len(gradient), len(out)), *gradient.shape[1:])
-    out = out.expand_as(seed)
-    found = torch.autograd.grad(out, leaves, seed, allow_unused=True)
-    zeros = (torch.zeros_like(w) if f is None else f for w, f in zip(leaves, found, strict=True))
-    return [out.detach(), *zeros]
-
-
 def kernels(given, gradient, accumulate, wanted=True):
-    """The same by the kernels."""
-    out = unit_networks._forward_on_gpu(*given, accumulate)
-    found = unit_networks._backward_on_gpu(*given, gradient, accumulate, wanted)
-    replicates = max(len(out), len(gradient))
-    assert all(len(one) == replicates for one in found)
-    return [
-        out.expand(replicates, *out.shape[1:]),
-        *(one.sum_to_size(of.shape) for one, of in zip(found, given, strict=True)),
-    ]
+    """Sums and all gradients by the kernels."""
+    return results(OPERATORS, given, gradient, accumulate, wanted=wanted)
 
 
 def same(case, atol=1e-11, equal_nan=False, **change):
@@ -109,6 +52,13 @@ def same(case, atol=1e-11, equal_nan=False, **change):
 def test_the_kernels_are_the_reference(case):
     """Sums and every gradient in double precision: ragged everywhere, replicates shared, chunks of time."""
     same(case)
+
+
+@pytest.mark.parametrize("decode", ["cos", "sin"])
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_decoded_too(case, decode):
+    """Of the state that is read and of the sums; gradients of both, or of what is decoded alone."""
+    decoded(OPERATORS, case, decode)
 
 
 @pytest.mark.parametrize("chunks", [1, 2])
@@ -142,13 +92,14 @@ def test_a_relu_that_is_exactly_zero_lets_nothing_through():
     """Its derivative there is 0, as torch's is: no input, no state and no bias."""
     case = ((1, 1, 1, 1, 1), (4, 2, 3, 2, 2), True)
     *given, _ = tensors(*case[:2])
-    weights = given[2].clone()
+    weights = given[3].clone()
     weights[:, 3:-1:5] = 0  # the biases
-    same(case, x=torch.zeros_like(given[0]), reads=torch.zeros_like(given[1]), weights=weights)
+    x, reads, first = map(torch.zeros_like, given[:3])
+    same(case, x=x, reads=reads, first=first, weights=weights)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
-@pytest.mark.parametrize("name", ["x", "reads", "held"])
+@pytest.mark.parametrize("name", ["x", "reads", "first", "held"])
 def test_what_is_not_finite_leaves_as_in_the_reference(name, value):
     """Forwards; backwards the same places are not finite."""
     case = ((1, 1, 1, 1, 1), (6, 2, 3, 2, 2), True)
@@ -169,10 +120,10 @@ def test_a_nan_weight_stays_in_its_unit():
     """And comes out of it."""
     case = ((1, 1, 1, 1, 1), (6, 2, 3, 2, 2), True)
     *given, gradient = tensors(*case[:2])
-    given[2] = given[2].clone()
-    given[2][0, 0, 1] = torch.nan
-    out, _, to_reads, to_weights, _ = kernels(given, gradient, True)  # noqa: FBT003
-    for one in (out, to_reads):
+    given[3] = given[3].clone()
+    given[3][0, 0, 1] = torch.nan
+    out, _, to_reads, to_first, to_weights, _ = kernels(given, gradient, True)  # noqa: FBT003
+    for one in (out, to_reads[:, :-1], to_first):
         assert one[..., 1].isnan().all()
         assert one[..., [0, 2]].isfinite().all()
     assert to_weights[:, :5, 1].isnan().all()
@@ -217,21 +168,22 @@ def test_nothing_runs_over_no_steps():
 @pytest.fixture
 def interpreted(monkeypatch):
     """The operators run these kernels."""
-    monkeypatch.setattr(unit_networks, "networks", unit_networks._forward_on_gpu)
-    monkeypatch.setattr(unit_networks, "networks_backward", unit_networks._backward_on_gpu)
+    monkeypatch.setattr(unit_networks, "networks", OPERATORS[0])
+    monkeypatch.setattr(unit_networks, "networks_backward", OPERATORS[1])
 
 
 @pytest.mark.usefixtures("interpreted")
 def test_under_the_transforms_of_torch():
     """Through the function and its rules: replicates that some tensors share."""
-    x, reads, _, held, _ = (one[0] for one in tensors((1,) * 5, (3, 2, 3, 2, 2)))
+    x, reads, first, _, held, _ = (one[0] for one in tensors((1,) * 5, (3, 2, 3, 2, 2)))
     weights = randn(2, 2 * 5 + 1, 3, seed=7)
 
     def ours(x, w):
-        return unit_networks.run(x, reads, w, held, accumulate=True)
+        return unit_networks.run(x, reads, first, w, held, accumulate=True, decode="sin")[1]
 
     def theirs(x, w):
-        return reference(x[None], reads[None], w[None], held[None], accumulate=True)[0]
+        values = reference(*(one[None] for one in (x, reads, first, w, held)), accumulate=True)[0]
+        return torch.sin(torch.cat((reads, values), -1))
 
     found = []
     for function in (ours, theirs):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.func import functional_call, grad, jacrev, vmap
 
 import cells
-from cells.fused import numba_kernels, operators, unit_networks
+from cells.fused import numba_kernels, operators
 
 pytest.importorskip("numba", reason="kernels on the CPU need numba (the extra 'fused')")
 torch.set_num_threads(1)
@@ -180,9 +180,10 @@ def test_a_kernel_is_not_let_loose_on_other_shapes(said, change):
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # by torch
-def test_torch_compile_takes_it_whole():
+@pytest.mark.parametrize("variant", ["gato", "gato-2"])
+def test_torch_compile_takes_it_whole(variant):
     """No break in the graph, and the same gradients."""
-    fused, reference = both(make("gato"))
+    fused, reference = both(make(variant))
     xs = torch.randn(5, 2, 3, dtype=torch.float64)
     compiled = torch.compile(
         lambda x: fused(x)[0].square().sum(), fullgraph=True, backend="aot_eager"
@@ -265,31 +266,3 @@ def test_without_numba_the_reference_runs(monkeypatch):
     assert name == "reference"
     assert "pip install 'desiderata[fused]'" in reason
     cells.Recurrent(cell)(xs)
-
-
-def test_finite_differences_agree_on_networks_of_units():
-    """Inputs, states, weights and what was held, of the kernel behind two-layer GATO."""
-    torch.manual_seed(0)
-    sizes = [(4, 2, 3), (4, 2, 5), (2 * 6 + 1, 5), (2, 5)]
-    point = [torch.randn(size, dtype=torch.float64, requires_grad=True) for size in sizes]
-    for accumulate in (True, False):
-        assert torch.autograd.gradcheck(
-            lambda *a, accumulate=accumulate: unit_networks.run(*a, accumulate=accumulate), point
-        )
-
-
-@pytest.mark.parametrize(
-    ("said", "place", "size"),
-    [
-        (r"expected \(1 or 1, 4, 2, 3\) in torch.float64, got \(1, 3, 2, 3\)", 0, (1, 3, 2, 3)),
-        (r"expected \(1 or 1, 2, 5\) in torch.float64, got \(1, 3, 5\)", 3, (1, 3, 5)),
-        (r"expected weights of k·\(3 \+ 3\) \+ 1 rows, got 12; use pack", 2, (1, 12, 5)),
-    ],
-)
-def test_networks_of_units_are_not_let_loose_on_other_shapes(said, place, size):
-    """They would write beyond the end of their arrays."""
-    sizes = [(1, 4, 2, 3), (1, 4, 2, 5), (1, 13, 5), (1, 2, 5)]
-    sizes[place] = size
-    tensors = [torch.zeros(one, dtype=torch.float64) for one in sizes]
-    with pytest.raises(ValueError, match=said):
-        unit_networks.networks(*tensors, True)  # noqa: FBT003

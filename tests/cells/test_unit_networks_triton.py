@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cells
-from cells.fused import triton_kernels, unit_launch, unit_networks, unit_tiling
+from cells.fused import triton_kernels, unit_launch, unit_networks, unit_operators, unit_tiling
 from cells.fused.unit_tiling import LANES
 
 KERNELS = ("forward", "backward", "sums", "inputs")
@@ -81,12 +81,12 @@ def test_the_operators_have_them(name):
 
 def test_tensors_of_two_devices_are_refused():
     """A kernel would follow a pointer that means something elsewhere."""
-    tensors = [torch.zeros(1, *size) for size in [(4, 2, 3), (4, 2, 5), (13, 5), (2, 5)]]
-    tensors[2] = tensors[2].to("meta")
+    tensors = [torch.zeros(1, *size) for size in [(4, 2, 3), (4, 2, 5), (2, 5), (13, 5), (2, 5)]]
+    tensors[3] = tensors[3].to("meta")
     with pytest.raises(
         ValueError, match="expected all tensors on cpu, where x is, got one on meta"
     ):
-        unit_networks._check(*tensors)
+        unit_operators.check(*tensors)
 
 
 @pytest.fixture
@@ -174,25 +174,33 @@ def both_on_gpu(replicates, sizes, dtype, accumulate):
         )
 
     given = [draw(r, *s) for r, s in zip(replicates, shapes, strict=True)]
+    given.insert(2, draw(replicates[1], batch, units))
     gradient = draw(max(replicates), steps, batch, units)
+    of_readouts = draw(max(replicates), steps, batch, 2 * units)
 
     def ours():
-        out = unit_networks.networks(*given, accumulate)
-        found = unit_networks.networks_backward(*given, gradient, accumulate, True)  # noqa: FBT003
-        return [out, *(one.sum_to_size(of.shape) for one, of in zip(found, given, strict=True))]
+        out = unit_operators.networks(*given, accumulate, "cos")
+        found = unit_operators.networks_backward(
+            *given, out[0], gradient, of_readouts, accumulate, "cos", True  # noqa: FBT003
+        )  # fmt: skip
+        return [*out, *(one.sum_to_size(of.shape) for one, of in zip(found, given, strict=True))]
 
     def theirs(kind):
         leaves = [one.to(kind).requires_grad_() for one in given]
-        x, reads, weights, held = leaves
+        x, reads, first, weights, held = leaves
+        before = torch.cat((first.unsqueeze(1), reads[:, :-1]), 1)
         each = weights[:, :-1].unflatten(1, (k, inputs + 3))[:, None, None]
         hidden = (x[..., None, :, None] * each[..., :inputs, :]).sum(-2)
-        hidden = hidden + each[..., inputs, :] * reads.unsqueeze(3) + each[..., inputs + 1, :]
+        hidden = hidden + each[..., inputs, :] * before.unsqueeze(3) + each[..., inputs + 1, :]
         f = (hidden.relu() * each[..., inputs + 2, :]).sum(3) + weights[:, None, None, -1]
         entries = torch.logaddexp(f, torch.zeros_like(f))
         out = (
             held.unsqueeze(1) + entries.cumsum(1) if accumulate else entries + 0 * held.unsqueeze(1)
         )
-        return [out.detach(), *torch.autograd.grad(out, leaves, gradient.to(kind))]
+        out = out.expand(max(replicates), *out.shape[1:])
+        read = torch.cos(torch.cat((reads.expand_as(out), out), -1))
+        seeds = [gradient.to(kind), of_readouts.to(kind)]
+        return [out.detach(), read.detach(), *torch.autograd.grad([out, read], leaves, seeds)]
 
     return ours(), ours(), theirs
 

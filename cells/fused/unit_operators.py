@@ -1,0 +1,223 @@
+"""The operators behind :mod:`cells.fused.unit_networks`: shapes are those of that module."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cells.fused import numba_kernels, unit_launch
+
+_library = torch.library.Library("desiderata", "FRAGMENT")
+_library.define(
+    "unit_networks(Tensor x, Tensor reads, Tensor first, Tensor weights, Tensor held, "
+    "bool accumulate, str decode) -> Tensor[]"
+)
+_library.define(
+    "unit_networks_backward(Tensor x, Tensor reads, Tensor first, Tensor weights, Tensor held, "
+    "Tensor values, Tensor gradient, Tensor of_readouts, bool accumulate, str decode, bool wanted) "
+    "-> Tensor[]"
+)
+# how the kernels are told
+_CODES = {"": 0, "cos": 1, "sin": 2}
+
+
+def _kernel() -> Any:
+    return numba_kernels.compiled(
+        lambda: importlib.import_module("cells.fused.numba_unit_networks")
+    )
+
+
+def _forward(
+    x: Tensor,
+    reads: Tensor,
+    first: Tensor,
+    weights: Tensor,
+    held: Tensor,
+    accumulate: bool,
+    decode: str,
+) -> list[Tensor]:
+    kernel = _kernel()
+    replicates = check(x, reads, first, weights, held)
+    _, steps, batch, units = reads.shape
+    out = reads.new_empty(replicates, steps, batch, units)
+    readouts = reads.new_empty(replicates, steps, batch, 2 * units if decode else 0)
+    arrays = numba_kernels.arrays(x, reads, first, weights, held, out, readouts)
+    each = steps * units * weights.shape[1] // 8
+    numba_kernels.over_rows(
+        kernel.forward, (*arrays, accumulate, _CODES[decode]), replicates * batch, each
+    )
+    return [out, readouts] if decode else [out]
+
+
+def _backward(
+    x: Tensor,
+    reads: Tensor,
+    first: Tensor,
+    weights: Tensor,
+    held: Tensor,
+    values: Tensor,
+    gradient: Tensor,
+    of_readouts: Tensor,
+    accumulate: bool,
+    decode: str,
+    wanted: bool,
+) -> list[Tensor]:
+    kernel = _kernel()
+    replicates = check(x, reads, first, weights, held, values, gradient, of_readouts)
+    _, steps, batch, units = reads.shape
+    to_x = x.new_zeros(replicates, *x.shape[1:])
+    to_reads = reads.new_empty(replicates, steps, batch, units)
+    to_first, to_held = (reads.new_empty(replicates, batch, units) for _ in range(2))
+    to_weights = reads.new_empty(replicates, batch, *weights.shape[1:])
+    given = (x, reads, first, weights, values, gradient, of_readouts)
+    arrays = numba_kernels.arrays(*given, to_x, to_reads, to_first, to_weights, to_held)
+    each = steps * units * weights.shape[1] // 4
+    numba_kernels.over_rows(
+        kernel.backward, (*arrays, accumulate, _CODES[decode], wanted), replicates * batch, each
+    )
+    return [to_x, to_reads, to_first, to_weights.sum(1), to_held]
+
+
+def _before(reads: Tensor, first: Tensor) -> Tensor:
+    """The state before every step."""
+    replicates = max(len(reads), len(first))
+    parts = first.unsqueeze(1), reads[:, : max(reads.shape[1] - 1, 0)]
+    whole = torch.cat([one.expand(replicates, *one.shape[1:]) for one in parts], 1)
+    return whole[:, : reads.shape[1]]
+
+
+def _forward_on_gpu(
+    x: Tensor,
+    reads: Tensor,
+    first: Tensor,
+    weights: Tensor,
+    held: Tensor,
+    accumulate: bool,
+    decode: str,
+) -> list[Tensor]:
+    replicates = check(x, reads, first, weights, held)
+    values = unit_launch.forward(replicates, x, _before(reads, first), weights, held, accumulate)
+    if not decode:
+        return [values]
+    read = reads.detach().expand(replicates, *reads.shape[1:])
+    return [values, getattr(torch, decode)(torch.cat((read, values), -1))]
+
+
+def _backward_on_gpu(
+    x: Tensor,
+    reads: Tensor,
+    first: Tensor,
+    weights: Tensor,
+    held: Tensor,
+    values: Tensor,
+    gradient: Tensor,
+    of_readouts: Tensor,
+    accumulate: bool,
+    decode: str,
+    wanted: bool,
+) -> list[Tensor]:
+    replicates = check(x, reads, first, weights, held, values, gradient, of_readouts)
+    total = gradient if gradient.numel() else torch.zeros_like(reads)
+    if of_readouts.numel():
+        of_reads, of_values = of_readouts.chunk(2, -1)
+        total = total + of_values * _slope(values, decode)
+    to_x, to_before, *rest = unit_launch.backward(
+        replicates, x, _before(reads, first), weights, held, total, accumulate, wanted
+    )
+    nothing = to_before.new_zeros(replicates, 1, *reads.shape[2:])
+    shifted = torch.cat((to_before, nothing), 1)
+    to_first, to_reads = shifted[:, 0], shifted[:, 1:]
+    if of_readouts.numel():
+        to_reads = to_reads + of_reads * _slope(reads, decode)
+    return [to_x, to_reads.contiguous(), to_first.contiguous(), *rest]
+
+
+def _slope(values: Tensor, decode: str) -> Tensor:
+    return -torch.sin(values) if decode == "cos" else torch.cos(values)
+
+
+def check(x: Tensor, reads: Tensor, first: Tensor, weights: Tensor, *others: Tensor) -> int:
+    """How many replicates; raise ``ValueError`` for shapes that do not belong together.
+
+    ``others``: held, and then values and the gradients of the results, of which those of size 0 stand for
+    none.
+    """
+    tensors = (x, reads, first, weights, *others)
+    replicates = max(one.shape[0] for one in tensors)
+    steps, batch, units = reads.shape[1:]
+    every = (steps, batch, units)
+    expected = (
+        (steps, batch, x.shape[-1]),
+        every,
+        (batch, units),
+        (weights.shape[1], units),
+        (batch, units),
+        every,
+        every,
+        (steps, batch, 2 * units),
+    )
+    rows = weights.shape[1] - 1
+    for k, (one, shape) in enumerate(zip(tensors, expected, strict=False)):
+        absent = k > 4 and not one.numel()  # what may be missing comes behind
+        fits = absent or one.shape[1:] == shape
+        if not fits or one.shape[0] not in (1, replicates) or one.dtype != x.dtype:
+            raise ValueError(
+                f"unit networks: expected (1 or {replicates}, {', '.join(map(str, shape))}) in {x.dtype}, "
+                f"got {tuple(one.shape)} in {one.dtype}"
+            )
+        if one.device != x.device:
+            raise ValueError(
+                f"unit networks: expected all tensors on {x.device}, where x is, got one on {one.device}; "
+                "move it there"
+            )
+    if rows % (x.shape[-1] + 3):
+        raise ValueError(
+            f"unit networks: expected weights of k·({x.shape[-1]} + 3) + 1 rows, got {rows + 1}; use pack"
+        )
+    return replicates
+
+
+def _forward_shapes(
+    x: Tensor,
+    reads: Tensor,
+    first: Tensor,
+    weights: Tensor,
+    held: Tensor,
+    accumulate: bool,  # noqa: ARG001 - the operator's signature
+    decode: str,
+) -> list[Tensor]:
+    replicates = max(one.shape[0] for one in (x, reads, first, weights, held))
+    _, steps, batch, units = reads.shape
+    widths = (units, 2 * units) if decode else (units,)
+    return [reads.new_empty(replicates, steps, batch, width) for width in widths]
+
+
+def _backward_shapes(
+    x: Tensor,
+    reads: Tensor,
+    first: Tensor,
+    weights: Tensor,
+    held: Tensor,
+    values: Tensor,
+    gradient: Tensor,
+    of_readouts: Tensor,
+    accumulate: bool,  # noqa: ARG001
+    decode: str,  # noqa: ARG001
+    wanted: bool,  # noqa: ARG001
+) -> list[Tensor]:
+    own = (x, reads, first, weights, held)
+    replicates = max(one.shape[0] for one in (*own, values, gradient, of_readouts))
+    return [one.new_empty(replicates, *one.shape[1:]) for one in own]
+
+
+_library.impl("unit_networks", _forward, "CPU")
+_library.impl("unit_networks_backward", _backward, "CPU")
+_library.impl("unit_networks", _forward_on_gpu, "CUDA")
+_library.impl("unit_networks_backward", _backward_on_gpu, "CUDA")
+torch.library.register_fake("desiderata::unit_networks", _forward_shapes)
+torch.library.register_fake("desiderata::unit_networks_backward", _backward_shapes)
+networks = torch.ops.desiderata.unit_networks
+networks_backward = torch.ops.desiderata.unit_networks_backward
