@@ -12,7 +12,11 @@ import torch
 
 from cells.fused import triton_ahead
 from cells.fused.catalogue import sources, steps
+from cells.fused.fingerprint import stamped
 from cells.fused.store import GENERATED
+
+NETWORKS = GENERATED.with_name("numba_unit_networks.py")
+"""Written by hand, but for one line."""
 
 
 def main() -> int:
@@ -26,16 +30,16 @@ def main() -> int:
     if asked.counts:
         return _counts()
     check = asked.check
-    wanted = sources()
+    wanted = {GENERATED / name: text for name, text in sources().items()}
+    wanted[NETWORKS] = stamped(NETWORKS.read_text(encoding="utf-8"))
     stale = []
-    for name, text in wanted.items():
-        path = GENERATED / name
+    for path, text in wanted.items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            stale.append(name)
+            stale.append(path.name)
             if not check:
                 path.write_text(text, encoding="utf-8")
     for path in sorted(GENERATED.glob("*_*.py")):
-        if path.name not in wanted and path.name != "__init__.py":
+        if path not in wanted and path.name != "__init__.py":
             stale.append(path.name)
             if not check:
                 path.unlink()

@@ -9,12 +9,11 @@ step is asked for at this one: it lies a batch away, where the processor does no
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from textwrap import indent
 
+from cells.fused.fingerprint import fingerprint
 from cells.fused.program import Operand, Program, Statement, literals
 from cells.fused.step import Step
 from cells.fused.trace import Programs
@@ -77,15 +76,6 @@ def numbers(programs: Programs) -> tuple[float, ...]:
     return tuple(sorted({*literals(*programs), 0.0, 1.0}))
 
 
-def _fingerprint() -> str:
-    """Of the functions that kernels call: Numba's cache knows of a change in the kernel's own file only."""
-    parts = [
-        (Path(__file__).parent / f"{name}.py").read_bytes()
-        for name in ("numba_math", "numba_circular", "numba_tiles")
-    ]
-    return hashlib.sha256(b"".join(parts)).hexdigest()[:12]
-
-
 def numba_source(step: Step, programs: Programs) -> str:
     """The module of ``step``: ``NUMBERS``, ``forward`` and ``backward`` over rows of replicates and batch."""
     rows = _Rows(step)
@@ -134,7 +124,7 @@ def numba_source(step: Step, programs: Programs) -> str:
     ]
     return _MODULE.format(
         name=step.name,
-        fingerprint=_fingerprint(),
+        fingerprint=fingerprint("numba_math", "numba_circular", "numba_tiles"),
         lanes=LANES,
         numbers=", ".join(_literal(value) for value in values) + ",",
         jit=_TILE,

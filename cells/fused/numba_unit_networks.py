@@ -1,10 +1,9 @@
 """Kernels for one small ReLU network per unit, summed up over time: two-layer GATO's memory on the CPU.
 
-A hidden layer of k numbers per unit, step and example is never written out: a tile of units keeps it in its
-scratch, and the backward computes it again. What is decoded is decoded where it is at hand.
-
-Rows of a tile's ``work``: 0 the state r that is read; 1 the network's output, in the backward then the
-gradient of r; 2 the memory, in the backward its gradient; 3 the gradient of the output; 4 what is decoded.
+A hidden layer of k numbers per unit, step and example is never written out: a tile of units keeps that of
+POINTS steps in its scratch, and the backward computes it again. The networks read states that are known
+beforehand, so steps are worked on together: a weight is loaded once for all of them. What is decoded is
+decoded where it is at hand.
 """
 
 from __future__ import annotations
@@ -17,79 +16,106 @@ from numba import njit
 from cells.fused.numba_circular import cos, sin
 from cells.fused.numba_math import FAST, sigmoid, softlog
 from cells.fused.numba_tiles import add, aligned, copy, soon
+from cells.fused.numba_unit_points import (
+    AFTER,
+    BACK,
+    HELD,
+    LANES,
+    OUTPUTS,
+    POINTS,
+    READS,
+    ROWS,
+    apart,
+    gradients,
+    of_inputs,
+    outputs,
+)
 
-LANES = 64
-# sums over units may be taken in any fixed order
-_SUMS = FAST | {"reassoc"}
-
-
-@njit(forceinline=True, fastmath=FAST, error_model="numpy")
-def _hidden(weights: Any, work: Any, rows: Any, x: Any, hidden: int, width: int) -> None:
-    """From r, row 0 of ``work``, to the hidden layer before its ReLU, ``rows``, and the output, row 1."""
-    inputs = x.shape[0]
-    zero = x.dtype.type(0)
-    # unsigned: a signed index might count from the end, which costs a selection per element
-    step, tile = np.uintp((inputs + 3) * LANES), np.uintp(LANES)
-    w, a = np.uintp(0), np.uintp(0)
-    last = np.uintp(hidden * (inputs + 3) * LANES)
-    lanes = np.uintp(width)
-    for j in range(lanes):
-        work[tile + j] = weights[last + j]
-    for _ in range(hidden):
-        of_state = w + np.uintp(inputs * LANES)
-        for j in range(lanes):
-            rows[a + j] = weights[of_state + tile + j] + weights[of_state + j] * work[j]
-        d, at = 0, w
-        while d + 1 < inputs:
-            x0, x1 = x[d], x[d + 1]
-            for j in range(lanes):
-                rows[a + j] += weights[at + j] * x0 + weights[at + tile + j] * x1
-            d += 2
-            at += tile + tile
-        if d < inputs:
-            x0 = x[d]
-            for j in range(lanes):
-                rows[a + j] += weights[at + j] * x0
-        out = of_state + tile + tile
-        for j in range(lanes):
-            one = rows[a + j]
-            work[tile + j] += weights[out + j] * (zero if one < zero else one)
-        w += step
-        a += tile
+# numba_circular, numba_math, numba_tiles and numba_unit_points as of 2a53e6b3c665
 
 
 @njit(forceinline=True, fastmath=FAST, error_model="numpy")
-def _decoded(work: Any, row: int, decode: int, width: int) -> None:
-    """Row 4: the cosine of ``row`` where ``decode`` is 1, the sine where it is 2."""
-    if decode == 1:
-        for j in range(width):
-            work[4 * LANES + j] = cos(work[row * LANES + j])
-    else:
-        for j in range(width):
-            work[4 * LANES + j] = sin(work[row * LANES + j])
-
-
-@njit(forceinline=True, fastmath=FAST, error_model="numpy")
-def _add_slopes(work: Any, row: int, at: int, decode: int, width: int) -> None:
-    """To ``row``: what is in row 3, the gradient of what was decoded, times the slope at row ``at``."""
-    if decode == 1:
-        for j in range(width):
-            work[row * LANES + j] -= work[3 * LANES + j] * sin(work[at * LANES + j])
-    else:
-        for j in range(width):
-            work[row * LANES + j] += work[3 * LANES + j] * cos(work[at * LANES + j])
-
-
-@njit(forceinline=True, fastmath=FAST, error_model="numpy")
-def _add_readouts(
-    work: Any, gradient: Any, values: Any, begin: int, decode: int, width: int
+def _load(
+    work: Any, reads: Any, r: int, b: int, before: Any, begin: int, t: int, width: int
 ) -> None:
-    """The gradients of both halves of one step's readouts, to those of r and of the memory."""
-    copy(work, 3 * LANES, gradient, begin, width)
-    _add_slopes(work, 1, 0, decode, width)
-    copy(work, 3 * LANES, gradient, values.size + begin, width)
-    copy(work, 4 * LANES, values, begin, width)
-    _add_slopes(work, 2, 4, decode, width)
+    """The state before each point, of those that there are."""
+    for i in range(POINTS):
+        at = min(t + i, reads.shape[1] - 1) - 1
+        copy(work, (READS + i) * LANES, before if at < 0 else reads[r, at, b], begin, width)
+
+
+@njit(forceinline=True, error_model="numpy")
+def _row(work: Any, place: int) -> Any:
+    return work[place * LANES : (place + 1) * LANES]
+
+
+@apart  # type: ignore[untyped-decorator]
+def _decode(target: Any, at: int, values: Any, begin: int, decode: int, width: int) -> None:
+    """To ``target`` from ``at``: cosines where ``decode`` is 1, sines where it is 2."""
+    to, of = np.uintp(at), np.uintp(begin)
+    if decode == 1:
+        for j in range(np.uintp(width)):
+            target[to + j] = cos(values[of + j])
+    else:
+        for j in range(np.uintp(width)):
+            target[to + j] = sin(values[of + j])
+
+
+@apart  # type: ignore[untyped-decorator]
+def _add_slopes(
+    target: Any, gradient: Any, at: int, values: Any, begin: int, decode: int, width: int
+) -> None:
+    """To ``target``: the gradient of what was decoded, from ``at``, times the slope at ``values``."""
+    given, of = np.uintp(at), np.uintp(begin)
+    if decode == 1:
+        for j in range(np.uintp(width)):
+            target[j] -= gradient[given + j] * sin(values[of + j])
+    else:
+        for j in range(np.uintp(width)):
+            target[j] += gradient[given + j] * cos(values[of + j])
+
+
+@apart  # type: ignore[untyped-decorator]
+def _remember(held: Any, output: Any, out: Any, begin: int, accumulate: bool, width: int) -> None:
+    """The memory after one point, kept and written."""
+    zero, to = held.dtype.type(0), np.uintp(begin)
+    for j in range(np.uintp(width)):
+        f = output[j]
+        entry = (zero if f < zero else f) + softlog(abs(f))
+        value = held[j] + entry if accumulate else entry
+        held[j] = value
+        out[to + j] = value
+
+
+@apart  # type: ignore[untyped-decorator]
+def _times_slope(output: Any, held: Any, width: int) -> None:
+    """The gradient of an output, in its place, from that of the memory after it."""
+    for j in range(np.uintp(width)):
+        output[j] = held[j] * sigmoid(output[j])
+
+
+@njit(forceinline=True, error_model="numpy")
+def _seed(
+    work: Any,
+    point: int,
+    gradient: Any,
+    of_readouts: Any,
+    values: Any,
+    begin: int,
+    accumulate: bool,
+    decode: int,
+    width: int,
+) -> None:
+    """The output's gradient at one point, from those of the memory and of what was decoded of it."""
+    held, zero = _row(work, HELD), work.dtype.type(0)
+    if not accumulate:
+        for j in range(width):
+            held[j] = zero
+    if of_readouts.size:
+        _add_slopes(held, of_readouts, values.size + begin, values, begin, decode, width)
+    if gradient.size:
+        add(held, 0, gradient, begin, width)
+    _times_slope(_row(work, OUTPUTS + point), held, width)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
@@ -111,108 +137,56 @@ def forward(
     ``begin_reads``: the state before ``reads``. ``decode``: whether ``readouts`` are written, and how.
     """
     _, steps, batch, units = out.shape
-    inputs = x.shape[3]
-    hidden = (weights.shape[1] - 1) // (inputs + 3)
-    zero = out.dtype.type(0)
+    hidden = (weights.shape[1] - 1) // (x.shape[3] + 3)
     stored = aligned(1, weights.shape[1] * LANES, out)[0]
-    work, rows = aligned(1, 5 * LANES, out)[0], aligned(1, hidden * LANES, out)[0]
+    work, rows = aligned(1, ROWS * LANES, out)[0], aligned(1, POINTS * LANES, out)[0]
     for row in range(first, last):
         r, b = row // batch, row % batch
-        x_r = r if x.shape[0] > 1 else 0
+        xs = x[r if x.shape[0] > 1 else 0, :, b]
         reads_r = r if reads.shape[0] > 1 else 0
-        begin_r = r if begin_reads.shape[0] > 1 else 0
+        before = begin_reads[r if begin_reads.shape[0] > 1 else 0, b]
         weights_r = r if weights.shape[0] > 1 else 0
         held_r = r if held.shape[0] > 1 else 0
         for begin in range(0, units, LANES):
             width = min(LANES, units - begin)
             for k in range(weights.shape[1]):
                 copy(stored, k * LANES, weights[weights_r, k], begin, width)
-            copy(work, 0, begin_reads[begin_r, b], begin, width)
-            copy(work, 2 * LANES, held[held_r, b], begin, width)
-            for t in range(steps):
-                following = min(t + 1, steps - 1)
-                soon(reads[reads_r, following, b], begin, width)
-                soon(out[r, following, b], begin, width)
-                soon(x[x_r, following, b], 0, inputs)
-                _hidden(stored, work, rows, x[x_r, t, b], hidden, width)
-                for j in range(width):
-                    f = work[LANES + j]
-                    entry = (zero if f < zero else f) + softlog(abs(f))
-                    work[2 * LANES + j] = work[2 * LANES + j] + entry if accumulate else entry
-                copy(out[r, t, b], begin, work, 2 * LANES, width)
-                copy(work, 0, reads[reads_r, t, b], begin, width)
-                if decode:
-                    soon(readouts[r, following, b], begin, width)
-                    soon(readouts[r, following, b], units + begin, width)
-                    _decoded(work, 0, decode, width)
-                    copy(readouts[r, t, b], begin, work, 4 * LANES, width)
-                    _decoded(work, 2, decode, width)
-                    copy(readouts[r, t, b], units + begin, work, 4 * LANES, width)
+            copy(work, HELD * LANES, held[held_r, b], begin, width)
+            for t in range(0, steps, POINTS):
+                _load(work, reads, reads_r, b, before, begin, t, width)
+                for i in range(POINTS):
+                    following = min(t + POINTS + i, steps - 1)
+                    soon(reads[reads_r, following, b], begin, width)
+                    soon(out[r, following, b], begin, width)
+                    soon(xs[following], 0, xs.shape[1])
+                    if decode:
+                        soon(readouts[r, following, b], begin, width)
+                        soon(readouts[r, following, b], units + begin, width)
+                outputs(stored, work, rows, xs, t, hidden, width, keep=False)
+                for i in range(min(POINTS, steps - t)):
+                    given, value = _row(work, OUTPUTS + i), out[r, t + i, b]
+                    _remember(_row(work, HELD), given, value, begin, accumulate, width)
+                    if decode:
+                        _decode(
+                            readouts[r, t + i, b],
+                            begin,
+                            reads[reads_r, t + i, b],
+                            begin,
+                            decode,
+                            width,
+                        )
+                        _decode(readouts[r, t + i, b], units + begin, value, begin, decode, width)
 
 
-@njit(forceinline=True, fastmath=_SUMS, error_model="numpy")
-def _back(
-    weights: Any,
-    work: Any,
-    rows: Any,
-    sums: Any,
-    x: Any,
-    to_x: Any,
-    hidden: int,
-    width: int,
-    wanted: bool,
-) -> None:
-    """From the output's gradient, row 3, to those of r, row 1, of x, and of the weights, added up."""
-    inputs = x.shape[0]
-    zero = x.dtype.type(0)
-    step, tile = np.uintp((inputs + 3) * LANES), np.uintp(LANES)
-    w, a = np.uintp(0), np.uintp(0)
-    last = np.uintp(hidden * (inputs + 3) * LANES)
-    given = np.uintp(3 * LANES)
-    lanes = np.uintp(width)
-    for j in range(lanes):
-        sums[last + j] += work[given + j]
-        work[tile + j] = zero
-    for _ in range(hidden):
-        of_state = w + np.uintp(inputs * LANES)
-        bias = of_state + tile
-        out = bias + tile
-        for j in range(lanes):
-            one, g = rows[a + j], work[given + j]
-            sums[out + j] += g * (zero if one < zero else one)
-            # not 0 where it is NaN
-            slope = g * weights[out + j] if one > zero else one * zero
-            sums[of_state + j] += slope * work[j]
-            sums[bias + j] += slope
-            work[tile + j] += slope * weights[of_state + j]
-            rows[a + j] = slope
-        d, at = 0, w
-        while d + 1 < inputs:
-            x0, x1 = x[d], x[d + 1]
-            for j in range(lanes):
-                one = rows[a + j]
-                sums[at + j] += one * x0
-                sums[at + tile + j] += one * x1
-            d += 2
-            at += tile + tile
-        if d < inputs:
-            x0 = x[d]
-            for j in range(lanes):
-                sums[at + j] += rows[a + j] * x0
-        if wanted:
-            at = w
-            for d in range(inputs):
-                total = zero
-                for j in range(lanes):
-                    total += rows[a + j] * weights[at + j]
-                to_x[d] += total
-                at += tile
-        w += step
-        a += tile
+@njit(forceinline=True, error_model="numpy")
+def _ask(source: Any, begin: int, width: int) -> None:
+    """Have it brought, if there is such a gradient."""
+    if source.size:
+        soon(source, begin, width)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def backward(
+def backward(  # noqa: PLR0915 - one loop nest
     x: Any,
     reads: Any,
     begin_reads: Any,
@@ -240,60 +214,66 @@ def backward(
     hidden = (weights.shape[1] - 1) // (inputs + 3)
     stored = aligned(1, weights.shape[1] * LANES, weights)[0]
     sums = aligned(1, weights.shape[1] * LANES, weights)[0]
-    work, rows = aligned(1, 5 * LANES, weights)[0], aligned(1, hidden * LANES, weights)[0]
+    of_x = aligned(1, hidden * max(inputs, 2) * LANES, weights)[0]
+    work = aligned(1, ROWS * LANES, weights)[0]
+    rows = aligned(1, POINTS * hidden * LANES, weights)[0]
     for row in range(first, last):
         r, b = row // batch, row % batch
-        x_r = r if x.shape[0] > 1 else 0
+        xs = x[r if x.shape[0] > 1 else 0, :, b]
         reads_r = r if reads.shape[0] > 1 else 0
-        begin_r = r if begin_reads.shape[0] > 1 else 0
+        before = begin_reads[r if begin_reads.shape[0] > 1 else 0, b]
         weights_r = r if weights.shape[0] > 1 else 0
-        values_r = r if values.shape[0] > 1 else 0
         gradient_r = r if gradient.shape[0] > 1 else 0
         readouts_r = r if of_readouts.shape[0] > 1 else 0
+        values_r = r if values.shape[0] > 1 else 0
         for begin in range(0, units, LANES):
             width = min(LANES, units - begin)
             for k in range(weights.shape[1]):
                 copy(stored, k * LANES, weights[weights_r, k], begin, width)
             sums[:] = 0
-            work[LANES : 3 * LANES] = 0
-            if steps:
-                copy(work, 0, reads[reads_r, steps - 1, b], begin, width)
-            for back in range(steps):
-                t = steps - 1 - back
-                following = max(t - 1, 0)
-                soon(reads[reads_r, max(t - 2, 0), b], begin, width)
-                soon(to_reads[r, following, b], begin, width)
-                soon(x[x_r, following, b], 0, inputs)
-                if not accumulate:
-                    work[2 * LANES : 3 * LANES] = 0
-                if of_readouts.size:
-                    soon(of_readouts[readouts_r, following, b], begin, width)
-                    soon(of_readouts[readouts_r, following, b], units + begin, width)
-                    soon(values[values_r, following, b], begin, width)
-                    _add_readouts(
-                        work,
-                        of_readouts[readouts_r, t, b],
-                        values[values_r, t, b],
-                        begin,
-                        decode,
-                        width,
-                    )
-                # of r after this step: what the next network read, and what was decoded
-                copy(to_reads[r, t, b], begin, work, LANES, width)
-                if t > 0:
-                    copy(work, 0, reads[reads_r, t - 1, b], begin, width)
-                else:
-                    copy(work, 0, begin_reads[begin_r, b], begin, width)
-                _hidden(stored, work, rows, x[x_r, t, b], hidden, width)
-                if gradient.size:
-                    soon(gradient[gradient_r, following, b], begin, width)
-                    add(work, 2 * LANES, gradient[gradient_r, t, b], begin, width)
-                for j in range(width):
-                    work[3 * LANES + j] = work[2 * LANES + j] * sigmoid(work[LANES + j])
-                _back(stored, work, rows, sums, x[x_r, t, b], to_x[r, t, b], hidden, width, wanted)
+            of_x[:] = 0
+            work[:] = 0
+            for block in range((steps + POINTS - 1) // POINTS):
+                t = (steps - 1) // POINTS * POINTS - block * POINTS
+                points = min(POINTS, steps - t)
+                _load(work, reads, reads_r, b, before, begin, t, width)
+                for i in range(POINTS):
+                    following = max(t - 1 - i, 0)
+                    soon(reads[reads_r, max(following - 1, 0), b], begin, width)
+                    soon(to_reads[r, following, b], begin, width)
+                    soon(xs[following], 0, inputs)
+                    _ask(gradient[gradient_r, following, b], begin, width)
+                    _ask(of_readouts[readouts_r, following, b], begin, width)
+                    _ask(of_readouts[readouts_r, following, b], units + begin, width)
+                    _ask(values[values_r, following, b], begin, width)
+                outputs(stored, work, rows, xs, t, hidden, width, keep=True)
+                for back in range(POINTS):
+                    i = POINTS - 1 - back
+                    if i < points:
+                        one = gradient[gradient_r, t + i, b]
+                        two = of_readouts[readouts_r, t + i, b]
+                        value = values[values_r, t + i, b]
+                        _seed(work, i, one, two, value, begin, accumulate, decode, width)
+                    else:
+                        _row(work, OUTPUTS + i)[:] = 0
+                gradients(stored, work, rows, sums, of_x, xs, t, hidden, width, wanted)
+                if wanted:
+                    of_inputs(stored, rows, to_x[r, :, b], t, points, hidden, width)
+                for i in range(points):
+                    # of the state after a point: what the next one read, and what was decoded
+                    whole = _row(work, AFTER if i + 1 == points else BACK + i + 1)
+                    if of_readouts.size:
+                        two, state = of_readouts[readouts_r, t + i, b], reads[reads_r, t + i, b]
+                        _add_slopes(whole, two, begin, state, begin, decode, width)
+                    copy(to_reads[r, t + i, b], begin, whole, 0, width)
+                copy(work, AFTER * LANES, work, BACK * LANES, width)
             for k in range(weights.shape[1]):
-                copy(to_weights[r, b, k], begin, sums, k * LANES, width)
-            copy(to_begin[r, b], begin, work, LANES, width)
+                h, d = k // (inputs + 3), k % (inputs + 3)
+                if h < hidden and d < inputs:
+                    copy(to_weights[r, b, k], begin, of_x, (h * max(inputs, 2) + d) * LANES, width)
+                else:
+                    copy(to_weights[r, b, k], begin, sums, k * LANES, width)
+            copy(to_begin[r, b], begin, work, AFTER * LANES, width)
             if not accumulate:
-                work[2 * LANES : 3 * LANES] = 0
-            copy(to_held[r, b], begin, work, 2 * LANES, width)
+                work[HELD * LANES : (HELD + 1) * LANES] = 0
+            copy(to_held[r, b], begin, work, HELD * LANES, width)

@@ -13,6 +13,7 @@ from torch import nn
 import cells
 import cells.indrnn
 from cells.fused import numba_kernels, operators, store
+from cells.fused.fingerprint import stamped
 from cells.fused.step import Step
 from cells.fused.trace import trace
 
@@ -70,6 +71,7 @@ def test_two_steps_of_one_name_are_refused():
 
 def test_the_checked_in_sources_are_what_is_generated():
     """`python -m cells.fused` would change nothing."""
+    from cells.fused.__main__ import NETWORKS
     from cells.fused.catalogue import sources
 
     wanted = sources()
@@ -80,6 +82,9 @@ def test_the_checked_in_sources_are_what_is_generated():
     }
     assert found.keys() == wanted.keys()
     stale = [name for name, text in wanted.items() if found[name] != text]
+    networks = NETWORKS.read_text(encoding="utf-8")
+    assert "as of" in networks
+    stale += [NETWORKS.name] * (stamped(networks) != networks)
     assert not stale, "run `python -m cells.fused` and commit what it writes"
 
 

@@ -1,0 +1,274 @@
+"""One tile of small ReLU networks at POINTS steps together: a weight is loaded once for all of them.
+
+What takes the time is loads and stores, not products: one or two inputs are taken in the same pass as the
+state, more of them four at a time, and the hidden layer is kept only where the backward wants it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+
+from cells.fused.numba_math import FAST
+
+LANES = 64
+"""Units per tile."""
+POINTS = 4
+"""Steps at once; where fewer are left the last one stands for the others, with gradients of 0."""
+
+# rows of a tile's work: states that are read, outputs (then their gradients) and gradients of states, of
+# every point; the memory, or its gradient; the gradient of the state after the last point
+READS, OUTPUTS, BACK, HELD, AFTER, ROWS = 0, 4, 8, 12, 13, 14
+# sums over units may be taken in any fixed order
+SUMS = FAST | {"reassoc"}
+
+
+class _Apart(CompilerBase):
+    """Compiles a function whose arrays do not overlap, which Numba's own options cannot say."""
+
+    def define_pipelines(self) -> Any:
+        self.state.flags.noalias = True
+        builder: Any = DefaultPassBuilder  # it has no types
+        return [builder.define_nopython_pipeline(self.state)]
+
+
+apart: Any = njit(forceinline=True, fastmath=FAST, error_model="numpy", pipeline_class=_Apart)
+"""Compiles a function whose arrays do not overlap, as part of its callers."""
+_sums_apart: Any = njit(forceinline=True, fastmath=SUMS, error_model="numpy", pipeline_class=_Apart)
+
+
+@apart  # type: ignore[untyped-decorator]
+def outputs(  # noqa: PLR0915 - unrolled by hand
+    weights: Any, work: Any, rows: Any, xs: Any, t: int, hidden: int, width: int, keep: bool
+) -> None:
+    """From the states that are read to the outputs.
+
+    ``rows`` hold the hidden layers before their ReLU where those are to be kept.
+    """
+    most, inputs = xs.shape[0] - 1, xs.shape[1]
+    t1, t2, t3 = min(t + 1, most), min(t + 2, most), min(t + 3, most)
+    zero = xs.dtype.type(0)
+    # unsigned: a signed index might count from the end, which costs a selection per element
+    step, tile = np.uintp((inputs + 3) * LANES), np.uintp(LANES)
+    w, a = np.uintp(0), np.uintp(0)
+    last = np.uintp(hidden * (inputs + 3) * LANES)
+    lanes, out0 = np.uintp(width), np.uintp(OUTPUTS * LANES)
+    a1, a2, a3 = tile, tile + tile, tile + tile + tile
+    for j in range(lanes):
+        bias = weights[last + j]
+        work[out0 + j] = bias
+        work[out0 + a1 + j] = bias
+        work[out0 + a2 + j] = bias
+        work[out0 + a3 + j] = bias
+    few, two = inputs <= 2, inputs >= 2
+    for _ in range(hidden):
+        of_state = w + np.uintp(inputs * LANES)
+        out = of_state + tile + tile
+        x0, x1, x2, x3 = xs[t, 0], xs[t1, 0], xs[t2, 0], xs[t3, 0]
+        y0, y1, y2, y3 = zero, zero, zero, zero
+        if two:
+            y0, y1, y2, y3 = xs[t, 1], xs[t1, 1], xs[t2, 1], xs[t3, 1]
+        if few:
+            for j in range(lanes):
+                u, bias, v = weights[of_state + j], weights[of_state + tile + j], weights[out + j]
+                p, q = weights[w + j], weights[w + tile + j] if two else zero
+                h0 = bias + u * work[j] + (p * x0 + q * y0)
+                h1 = bias + u * work[a1 + j] + (p * x1 + q * y1)
+                h2 = bias + u * work[a2 + j] + (p * x2 + q * y2)
+                h3 = bias + u * work[a3 + j] + (p * x3 + q * y3)
+                work[out0 + j] += v * (zero if h0 < zero else h0)
+                work[out0 + a1 + j] += v * (zero if h1 < zero else h1)
+                work[out0 + a2 + j] += v * (zero if h2 < zero else h2)
+                work[out0 + a3 + j] += v * (zero if h3 < zero else h3)
+                if keep:
+                    rows[a + j] = h0
+                    rows[a + a1 + j] = h1
+                    rows[a + a2 + j] = h2
+                    rows[a + a3 + j] = h3
+        else:
+            for j in range(lanes):
+                u, bias = weights[of_state + j], weights[of_state + tile + j]
+                p, q = weights[w + j], weights[w + tile + j]
+                rows[a + j] = bias + u * work[j] + (p * x0 + q * y0)
+                rows[a + a1 + j] = bias + u * work[a1 + j] + (p * x1 + q * y1)
+                rows[a + a2 + j] = bias + u * work[a2 + j] + (p * x2 + q * y2)
+                rows[a + a3 + j] = bias + u * work[a3 + j] + (p * x3 + q * y3)
+            _more_inputs(weights, rows, xs, w, a, t, width)
+            for j in range(lanes):
+                v = weights[out + j]
+                h0, h1 = rows[a + j], rows[a + a1 + j]
+                h2, h3 = rows[a + a2 + j], rows[a + a3 + j]
+                work[out0 + j] += v * (zero if h0 < zero else h0)
+                work[out0 + a1 + j] += v * (zero if h1 < zero else h1)
+                work[out0 + a2 + j] += v * (zero if h2 < zero else h2)
+                work[out0 + a3 + j] += v * (zero if h3 < zero else h3)
+        w += step
+        if keep:
+            a += tile + a3
+
+
+@njit(forceinline=True, fastmath=FAST, error_model="numpy")
+def _more_inputs(weights: Any, rows: Any, xs: Any, w: Any, a: Any, t: int, width: int) -> None:
+    """Add what the third input and those behind it give to one hidden number."""
+    most, inputs = xs.shape[0] - 1, xs.shape[1]
+    t1, t2, t3 = min(t + 1, most), min(t + 2, most), min(t + 3, most)
+    lanes, tile = np.uintp(width), np.uintp(LANES)
+    a1, a2, a3 = tile, tile + tile, tile + tile + tile
+    d, at = 2, w + a2
+    while d + 3 < inputs:
+        x0, x1, x2, x3 = xs[t, d], xs[t1, d], xs[t2, d], xs[t3, d]
+        y0, y1, y2, y3 = xs[t, d + 1], xs[t1, d + 1], xs[t2, d + 1], xs[t3, d + 1]
+        z0, z1, z2, z3 = xs[t, d + 2], xs[t1, d + 2], xs[t2, d + 2], xs[t3, d + 2]
+        q0, q1, q2, q3 = xs[t, d + 3], xs[t1, d + 3], xs[t2, d + 3], xs[t3, d + 3]
+        for j in range(lanes):
+            p, q = weights[at + j], weights[at + a1 + j]
+            r, s = weights[at + a2 + j], weights[at + a3 + j]
+            rows[a + j] += (p * x0 + q * y0) + (r * z0 + s * q0)
+            rows[a + a1 + j] += (p * x1 + q * y1) + (r * z1 + s * q1)
+            rows[a + a2 + j] += (p * x2 + q * y2) + (r * z2 + s * q2)
+            rows[a + a3 + j] += (p * x3 + q * y3) + (r * z3 + s * q3)
+        d += 4
+        at += tile + a3
+    while d < inputs:
+        x0, x1, x2, x3 = xs[t, d], xs[t1, d], xs[t2, d], xs[t3, d]
+        for j in range(lanes):
+            p = weights[at + j]
+            rows[a + j] += p * x0
+            rows[a + a1 + j] += p * x1
+            rows[a + a2 + j] += p * x2
+            rows[a + a3 + j] += p * x3
+        d += 1
+        at += tile
+
+
+@_sums_apart  # type: ignore[untyped-decorator]
+def gradients(  # noqa: PLR0915 - unrolled by hand
+    weights: Any,
+    work: Any,
+    rows: Any,
+    sums: Any,
+    of_x: Any,
+    xs: Any,
+    t: int,
+    hidden: int,
+    width: int,
+    keep: bool,
+) -> None:
+    """From the outputs' gradients to those of the states and, added up, of the weights.
+
+    ``of_x``: those of the inputs' weights, two or more for every hidden number; ``sums``: the others, where
+    the weights lie. ``rows`` hold slopes afterwards where they are to be kept, or inputs are more than two.
+    """
+    most, inputs = xs.shape[0] - 1, xs.shape[1]
+    t1, t2, t3 = min(t + 1, most), min(t + 2, most), min(t + 3, most)
+    zero = xs.dtype.type(0)
+    step, tile = np.uintp((inputs + 3) * LANES), np.uintp(LANES)
+    w, a = np.uintp(0), np.uintp(0)
+    last = np.uintp(hidden * (inputs + 3) * LANES)
+    lanes, given, back = np.uintp(width), np.uintp(OUTPUTS * LANES), np.uintp(BACK * LANES)
+    a1, a2, a3 = tile, tile + tile, tile + tile + tile
+    for j in range(lanes):
+        sums[last + j] += (work[given + j] + work[given + a1 + j]) + (
+            work[given + a2 + j] + work[given + a3 + j]
+        )
+        work[back + j] = zero
+        work[back + a1 + j] = zero
+        work[back + a2 + j] = zero
+        work[back + a3 + j] = zero
+    few, two = inputs <= 2, inputs == 2
+    e = np.uintp(0)
+    for _ in range(hidden):
+        of_state = w + np.uintp(inputs * LANES)
+        bias = of_state + tile
+        out = bias + tile
+        x0, x1, x2, x3 = xs[t, 0], xs[t1, 0], xs[t2, 0], xs[t3, 0]
+        y0, y1, y2, y3 = zero, zero, zero, zero
+        if two:
+            y0, y1, y2, y3 = xs[t, 1], xs[t1, 1], xs[t2, 1], xs[t3, 1]
+        for j in range(lanes):
+            u, v = weights[of_state + j], weights[out + j]
+            h0, h1 = rows[a + j], rows[a + a1 + j]
+            h2, h3 = rows[a + a2 + j], rows[a + a3 + j]
+            g0, g1 = work[given + j], work[given + a1 + j]
+            g2, g3 = work[given + a2 + j], work[given + a3 + j]
+            # not 0 where it is NaN
+            s0 = g0 * v if h0 > zero else h0 * zero
+            s1 = g1 * v if h1 > zero else h1 * zero
+            s2 = g2 * v if h2 > zero else h2 * zero
+            s3 = g3 * v if h3 > zero else h3 * zero
+            sums[out + j] += (
+                g0 * (zero if h0 < zero else h0) + g1 * (zero if h1 < zero else h1)
+            ) + (g2 * (zero if h2 < zero else h2) + g3 * (zero if h3 < zero else h3))
+            sums[of_state + j] += (s0 * work[j] + s1 * work[a1 + j]) + (
+                s2 * work[a2 + j] + s3 * work[a3 + j]
+            )
+            sums[bias + j] += (s0 + s1) + (s2 + s3)
+            work[back + j] += s0 * u
+            work[back + a1 + j] += s1 * u
+            work[back + a2 + j] += s2 * u
+            work[back + a3 + j] += s3 * u
+            if few:
+                of_x[e + j] += (s0 * x0 + s1 * x1) + (s2 * x2 + s3 * x3)
+                of_x[e + tile + j] += (s0 * y0 + s1 * y1) + (s2 * y2 + s3 * y3)
+            if keep or not few:
+                rows[a + j] = s0
+                rows[a + a1 + j] = s1
+                rows[a + a2 + j] = s2
+                rows[a + a3 + j] = s3
+        if not few:
+            _of_inputs(rows, of_x, xs, e, a, t, width)
+        e += np.uintp(max(inputs, 2) * LANES)
+        w += step
+        a += tile + a3
+
+
+@njit(forceinline=True, fastmath=SUMS, error_model="numpy")
+def _of_inputs(rows: Any, of_x: Any, xs: Any, e: Any, a: Any, t: int, width: int) -> None:
+    """Add the gradients of the inputs' weights of one hidden number."""
+    most, inputs = xs.shape[0] - 1, xs.shape[1]
+    t1, t2, t3 = min(t + 1, most), min(t + 2, most), min(t + 3, most)
+    lanes, tile = np.uintp(width), np.uintp(LANES)
+    a1, a2, a3 = tile, tile + tile, tile + tile + tile
+    d, at = 0, e
+    while d + 1 < inputs:
+        x0, x1, x2, x3 = xs[t, d], xs[t1, d], xs[t2, d], xs[t3, d]
+        y0, y1, y2, y3 = xs[t, d + 1], xs[t1, d + 1], xs[t2, d + 1], xs[t3, d + 1]
+        for j in range(lanes):
+            s0, s1 = rows[a + j], rows[a + a1 + j]
+            s2, s3 = rows[a + a2 + j], rows[a + a3 + j]
+            of_x[at + j] += (s0 * x0 + s1 * x1) + (s2 * x2 + s3 * x3)
+            of_x[at + tile + j] += (s0 * y0 + s1 * y1) + (s2 * y2 + s3 * y3)
+        d += 2
+        at += a2
+    if d < inputs:
+        x0, x1, x2, x3 = xs[t, d], xs[t1, d], xs[t2, d], xs[t3, d]
+        for j in range(lanes):
+            of_x[at + j] += (rows[a + j] * x0 + rows[a + a1 + j] * x1) + (
+                rows[a + a2 + j] * x2 + rows[a + a3 + j] * x3
+            )
+
+
+@njit(forceinline=True, fastmath=SUMS, error_model="numpy")
+def of_inputs(
+    weights: Any, rows: Any, to_x: Any, t: int, points: int, hidden: int, width: int
+) -> None:
+    """Add the gradient of x at every point, from the slopes in ``rows``."""
+    inputs = to_x.shape[1]
+    zero = to_x.dtype.type(0)
+    tile, lanes = np.uintp(LANES), np.uintp(width)
+    w, a = np.uintp(0), np.uintp(0)
+    for _ in range(hidden):
+        at = w
+        for d in range(inputs):
+            for i in range(points):
+                of_point = a + np.uintp(i * LANES)
+                total = zero
+                for j in range(lanes):
+                    total += rows[of_point + j] * weights[at + j]
+                to_x[t + i, d] += total
+            at += tile
+        w += np.uintp((inputs + 3) * LANES)
+        a += np.uintp(POINTS * LANES)
