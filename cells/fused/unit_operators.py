@@ -173,9 +173,10 @@ def check(x: Tensor, reads: Tensor, first: Tensor, weights: Tensor, *others: Ten
                 f"unit networks: expected all tensors on {x.device}, where x is, got one on {one.device}; "
                 "move it there"
             )
-    if rows % (x.shape[-1] + 3):
+    if not x.shape[-1] or rows % (x.shape[-1] + 3):
         raise ValueError(
-            f"unit networks: expected weights of k·({x.shape[-1]} + 3) + 1 rows, got {rows + 1}; use pack"
+            f"unit networks: expected one input or more and weights of k·({x.shape[-1]} + 3) + 1 rows, got "
+            f"{rows + 1} rows; use pack"
         )
     return replicates
 

@@ -78,7 +78,8 @@ def test_finite_differences_agree_on_networks_of_units():
     [
         (r"expected \(1 or 1, 4, 2, 3\) in torch.float64, got \(1, 3, 2, 3\)", 0, (1, 3, 2, 3)),
         (r"expected \(1 or 1, 2, 5\) in torch.float64, got \(1, 3, 5\)", 4, (1, 3, 5)),
-        (r"expected weights of k·\(3 \+ 3\) \+ 1 rows, got 12; use pack", 3, (1, 12, 5)),
+        (r"weights of k·\(3 \+ 3\) \+ 1 rows, got 12 rows; use pack", 3, (1, 12, 5)),
+        ("expected one input or more", 0, (1, 4, 2, 0)),
     ],
 )
 def test_networks_of_units_are_not_let_loose_on_other_shapes(said, place, size):
