@@ -80,13 +80,14 @@ class SpeedRun:
         taken = benchmark.stats.stats.data
         first = summary([(*pair, one) for pair, one in zip(before, taken, strict=True)])
         stored = None if self.stored is None else self.stored.results.get("/".join(name))
+        kernel = backend == "fused"
         if gated and not self.update:
             works = (theirs, passes, mine)
             found, verdict = judge_twice(
-                first, lambda n: summary(alternate(works, n, CLOCK)), stored, shape
+                first, lambda n: summary(alternate(works, n, CLOCK)), stored, shape, kernel=kernel
             )
         else:
-            found, verdict = first, judge(first, stored, shape)
+            found, verdict = first, judge(first, stored, shape, kernel=kernel)
         ratios = found.ratio
         result = Result(
             *name, shape, label, ratios.median, ratios.lower, ratios.upper, ratios.rounds, found.stream,

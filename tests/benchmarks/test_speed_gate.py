@@ -121,8 +121,23 @@ def test_two_of_three_decide(each):
     assert near or expected == judge(level(*each), stored(level()), SHAPE).status
 
 
+@given(st.tuples(shares, shares, shares))
+def test_of_other_work_both_ratios_must_agree(each):
+    """Whatever the seconds say."""
+    low, high = max(each[:2]) < FLOOR, min(each[:2]) > 1 / FLOOR
+    near = any(math.isclose(one, edge, rel_tol=1e-9) for one in each for edge in (FLOOR, 1 / FLOOR))
+    expected = "slower" if low else "faster" if high else "held"
+    assert near or expected == judge(level(*each), stored(level()), SHAPE, kernel=False).status
+
+
 def test_what_was_seen_on_a_busy_machine():
-    """An nn.LSTM that recovered is no slower kernel; a slower kernel beside one that suffers is caught."""
+    """An nn.LSTM that recovered is no slower kernel; a slower kernel beside one that suffers is caught.
+
+    Beside a test run on both processors torch's LSTM against itself, two proofs and a search kept their pace.
+    """
+    for seen in ((1.0, 0.81, 0.78), (0.97, 0.80, 0.66), (1.05, 0.80, 0.71), (0.87, 0.84, 0.79)):
+        assert "held" == judge(level(*seen), stored(level()), SHAPE, kernel=False).status
+    assert "slower" == judge(level(0.77, 0.77, 0.77), stored(level()), SHAPE, kernel=False).status
     assert "held" == judge(level(0.80, 1.0, 1.01), stored(level()), SHAPE).status
     assert "slower" == judge(level(0.97, 0.77, 0.78), stored(level()), SHAPE).status
 
