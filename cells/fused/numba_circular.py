@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 from numba.extending import intrinsic, overload
 
 from cells.fused.numba_math import OPTIONS, by_precision
@@ -31,6 +31,11 @@ def sin(x: Any) -> Any:
 def cos(x: Any) -> Any:
     """The cosine of an angle in radians."""
     return math.cos(x)
+
+
+def turned(x: Any, quarters: Any) -> Any:
+    """The sine of an angle in radians, turned by so many quarters: 1 gives the cosine, 2 minus the sine."""
+    return math.sin(x + quarters * math.pi / 2)
 
 
 def _typed_fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:  # noqa: ARG001 - Numba's protocol
@@ -113,29 +118,32 @@ def _cosine64(r: Any) -> Any:
     return p * z * z + (f64(1.0) - f64(0.5) * z)
 
 
-def _sin32(x: Any) -> Any:
-    r, quarters = _rest32(x)
-    value = _cosine32(r) if quarters & i32(1) else _sine32(r)
-    return -value if quarters & i32(2) else value
+def _turned32(x: Any, quarters: Any) -> Any:
+    r, taken = _rest32(x)
+    taken = taken + i32(quarters)
+    value = _cosine32(r) if taken & i32(1) else _sine32(r)
+    return -value if taken & i32(2) else value
 
 
-def _sin64(x: Any) -> Any:
-    r, quarters = _rest64(x)
-    value = _cosine64(r) if quarters & i32(1) else _sine64(r)
-    return -value if quarters & i32(2) else value
+def _turned64(x: Any, quarters: Any) -> Any:
+    r, taken = _rest64(x)
+    taken = taken + i32(quarters)
+    value = _cosine64(r) if taken & i32(1) else _sine64(r)
+    return -value if taken & i32(2) else value
 
 
-def _cos32(x: Any) -> Any:
-    r, quarters = _rest32(x)
-    value = _sine32(r) if quarters & i32(1) else _cosine32(r)
-    return -value if (quarters + i32(1)) & i32(2) else value
+@overload(turned, jit_options=OPTIONS)
+def _turned(x: Any, quarters: Any) -> Any:  # noqa: ARG001 - Numba's protocol
+    return _turned32 if x == types.float32 else _turned64
 
 
-def _cos64(x: Any) -> Any:
-    r, quarters = _rest64(x)
-    value = _sine64(r) if quarters & i32(1) else _cosine64(r)
-    return -value if (quarters + i32(1)) & i32(2) else value
+def _sine(x: Any) -> Any:
+    return turned(x, 0)
 
 
-overload(sin, jit_options=OPTIONS)(by_precision(_sin32, _sin64))
-overload(cos, jit_options=OPTIONS)(by_precision(_cos32, _cos64))
+def _cosine(x: Any) -> Any:
+    return turned(x, 1)
+
+
+overload(sin, jit_options=OPTIONS)(by_precision(_sine, _sine))
+overload(cos, jit_options=OPTIONS)(by_precision(_cosine, _cosine))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from cells.fused.numba_circular import cos, sin
+from cells.fused.numba_circular import turned
 from cells.fused.numba_math import FAST, sigmoid, softlog
 from cells.fused.numba_tiles import add, aligned, copy, soon
 from cells.fused.numba_unit_points import (
@@ -31,7 +31,7 @@ from cells.fused.numba_unit_points import (
     outputs,
 )
 
-# numba_circular, numba_math, numba_tiles and numba_unit_points as of 2a53e6b3c665
+# numba_circular, numba_math, numba_tiles and numba_unit_points as of d3b323ffca12
 
 
 @njit(forceinline=True, fastmath=FAST, error_model="numpy")
@@ -50,29 +50,21 @@ def _row(work: Any, place: int) -> Any:
 
 
 @apart  # type: ignore[untyped-decorator]
-def _decode(target: Any, at: int, values: Any, begin: int, decode: int, width: int) -> None:
-    """To ``target`` from ``at``: cosines where ``decode`` is 1, sines where it is 2."""
+def _decode(target: Any, at: int, values: Any, begin: int, quarters: int, width: int) -> None:
+    """To ``target`` from ``at``: sines of ``values`` turned by so many quarters."""
     to, of = np.uintp(at), np.uintp(begin)
-    if decode == 1:
-        for j in range(np.uintp(width)):
-            target[to + j] = cos(values[of + j])
-    else:
-        for j in range(np.uintp(width)):
-            target[to + j] = sin(values[of + j])
+    for j in range(np.uintp(width)):
+        target[to + j] = turned(values[of + j], quarters)
 
 
 @apart  # type: ignore[untyped-decorator]
 def _add_slopes(
-    target: Any, gradient: Any, at: int, values: Any, begin: int, decode: int, width: int
+    target: Any, gradient: Any, at: int, values: Any, begin: int, quarters: int, width: int
 ) -> None:
     """To ``target``: the gradient of what was decoded, from ``at``, times the slope at ``values``."""
     given, of = np.uintp(at), np.uintp(begin)
-    if decode == 1:
-        for j in range(np.uintp(width)):
-            target[j] -= gradient[given + j] * sin(values[of + j])
-    else:
-        for j in range(np.uintp(width)):
-            target[j] += gradient[given + j] * cos(values[of + j])
+    for j in range(np.uintp(width)):
+        target[j] += gradient[given + j] * turned(values[of + j], quarters + 1)
 
 
 @apart  # type: ignore[untyped-decorator]
@@ -103,7 +95,7 @@ def _seed(
     values: Any,
     begin: int,
     accumulate: bool,
-    decode: int,
+    quarters: int,
     width: int,
 ) -> None:
     """The output's gradient at one point, from those of the memory and of what was decoded of it."""
@@ -112,7 +104,7 @@ def _seed(
         for j in range(width):
             held[j] = zero
     if of_readouts.size:
-        _add_slopes(held, of_readouts, values.size + begin, values, begin, decode, width)
+        _add_slopes(held, of_readouts, values.size + begin, values, begin, quarters, width)
     if gradient.size:
         add(held, 0, gradient, begin, width)
     _times_slope(_row(work, OUTPUTS + point), held, width)
@@ -128,13 +120,14 @@ def forward(
     out: Any,
     readouts: Any,
     accumulate: bool,
-    decode: int,
+    quarters: int,
     first: int,
     last: int,
 ) -> None:
     """Rows ``first`` to ``last`` of replicates times batch: softplus of the networks, or its sum in time.
 
-    ``begin_reads``: the state before ``reads``. ``decode``: whether ``readouts`` are written, and how.
+    ``begin_reads``: the state before ``reads``. ``quarters``: by how many a number is turned before its sine
+    is taken for ``readouts``; negative where nothing is decoded.
     """
     _, steps, batch, units = out.shape
     hidden = (weights.shape[1] - 1) // (x.shape[3] + 3)
@@ -159,23 +152,23 @@ def forward(
                     soon(reads[reads_r, following, b], begin, width)
                     soon(out[r, following, b], begin, width)
                     soon(xs[following], 0, xs.shape[1])
-                    if decode:
+                    if quarters >= 0:
                         soon(readouts[r, following, b], begin, width)
                         soon(readouts[r, following, b], units + begin, width)
                 outputs(stored, work, rows, xs, t, hidden, width, keep=False)
                 for i in range(min(POINTS, steps - t)):
                     given, value = _row(work, OUTPUTS + i), out[r, t + i, b]
                     _remember(_row(work, HELD), given, value, begin, accumulate, width)
-                    if decode:
+                    if quarters >= 0:
                         _decode(
                             readouts[r, t + i, b],
                             begin,
                             reads[reads_r, t + i, b],
                             begin,
-                            decode,
+                            quarters,
                             width,
                         )
-                        _decode(readouts[r, t + i, b], units + begin, value, begin, decode, width)
+                        _decode(readouts[r, t + i, b], units + begin, value, begin, quarters, width)
 
 
 @njit(forceinline=True, error_model="numpy")
@@ -200,7 +193,7 @@ def backward(  # noqa: PLR0915 - one loop nest
     to_weights: Any,
     to_held: Any,
     accumulate: bool,
-    decode: int,
+    quarters: int,
     wanted: bool,
     first: int,
     last: int,
@@ -253,7 +246,7 @@ def backward(  # noqa: PLR0915 - one loop nest
                         one = gradient[gradient_r, t + i, b]
                         two = of_readouts[readouts_r, t + i, b]
                         value = values[values_r, t + i, b]
-                        _seed(work, i, one, two, value, begin, accumulate, decode, width)
+                        _seed(work, i, one, two, value, begin, accumulate, quarters, width)
                     else:
                         _row(work, OUTPUTS + i)[:] = 0
                 gradients(stored, work, rows, sums, of_x, xs, t, hidden, width, wanted)
@@ -264,7 +257,7 @@ def backward(  # noqa: PLR0915 - one loop nest
                     whole = _row(work, AFTER if i + 1 == points else BACK + i + 1)
                     if of_readouts.size:
                         two, state = of_readouts[readouts_r, t + i, b], reads[reads_r, t + i, b]
-                        _add_slopes(whole, two, begin, state, begin, decode, width)
+                        _add_slopes(whole, two, begin, state, begin, quarters, width)
                     copy(to_reads[r, t + i, b], begin, whole, 0, width)
                 copy(work, AFTER * LANES, work, BACK * LANES, width)
             for k in range(weights.shape[1]):

@@ -20,8 +20,8 @@ _library.define(
     "Tensor values, Tensor gradient, Tensor of_readouts, bool accumulate, str decode, bool wanted) "
     "-> Tensor[]"
 )
-# how the kernels are told
-_CODES = {"": 0, "cos": 1, "sin": 2}
+# the kernels take sines of angles turned by so many quarters, or none
+_CODES = {"": -1, "sin": 0, "cos": 1}
 
 
 def _kernel() -> Any:

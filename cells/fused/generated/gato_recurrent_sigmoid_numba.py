@@ -1,6 +1,6 @@
 """Generated from the step 'gato_recurrent_sigmoid'; do not edit: `python -m cells.fused` writes it anew."""
 
-# with numba_math, numba_circular and numba_tiles as of bc8ccd47d7ad
+# with numba_math, numba_circular and numba_tiles as of a44698617c00
 import math
 
 from numba import njit
