@@ -15,7 +15,7 @@ from properties.core.sampling import Regime
 from properties.core.subject import Subject
 
 STEPS = 50
-BATCH = 1024
+BATCH = 256  # more take fresh pages for every call, or not, by what the process did before
 ALONE = 8
 JACOBIANS = {"any-cell": 256, "diagonal": 1024}  # more fall out of the cache
 STATE = (4, 32)  # D, and the width of the whole state
