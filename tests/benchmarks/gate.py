@@ -11,7 +11,6 @@ from result import Result
 # Of what was stored; 30 % slower is 0.77.
 FLOOR = 0.85
 WITNESSES = 2  # that agree
-WANDERS = 0.04  # of the pace, on a machine of its own
 
 
 class Measured(NamedTuple):
@@ -36,9 +35,7 @@ def judge(found: Measured, stored: Result | None, shape: str, *, kernel: bool = 
     hardly touches a kernel that streams; memory that a neighbor fills slows the kernel and the stream;
     seconds belong to the machine. So a ``kernel`` is slower where two of the three shares are below the
     floor. Other work, that of an interpreter or of large products, suffers from neighbors more than a stream
-    does: of that the seconds are not heard, and both ratios must agree. Where what is alternated with takes
-    longer than it did, the machine is shared, and the floor sinks as far: work that lives in caches loses
-    more to a neighbor than either of them.
+    does: of that the seconds are not heard, and both ratios must agree.
     """
     if stored is None:
         return Verdict("reported", "nothing stored under this key")
@@ -52,13 +49,9 @@ def judge(found: Measured, stored: Result | None, shape: str, *, kernel: bool = 
     by_ratio, *others = (f"{share:.2f}" for share in shares)
     why = f"{by_ratio} of the stored ratio {stored.ratio:.3g}, {' and '.join(others)} by stream and seconds"
     heard = shares if kernel else shares[:WITNESSES]
-    # how fast the reference and the stream are, of what they were
-    reference, stream = shares[2] / shares[0], shares[2] / shares[1]
-    pace = stream if kernel else min(stream, reference)
-    floor = FLOOR * min(1.0, pace + WANDERS)
-    if sum(share < floor for share in heard) >= WITNESSES:
+    if sum(share < FLOOR for share in heard) >= WITNESSES:
         wanted = "two of the three" if kernel else "one of the first two"
-        return Verdict("slower", f"{why}; expected {wanted} at {floor:.2f} at least")
+        return Verdict("slower", f"{why}; expected {wanted} at {FLOOR} at least")
     faster = sum(share > 1 / FLOOR for share in heard) >= WITNESSES
     return Verdict("faster" if faster else "held", why)
 

@@ -50,9 +50,8 @@ machine and its neighbors, ratios hardly do.
   the rounds, and fails if they are below again. One witness may err: where many processes take turns on a
   processor `nn.LSTM` takes up to 18 % longer, and a kernel that streams does not. What is no kernel (proofs,
   searches, loops in Python, large products) suffers from neighbors more than a stream: its seconds are not
-  heard, and both ratios must agree. Where nn.LSTM and the stream themselves take longer than they did, the
-  floor sinks as far, since work that lives in caches loses more to a neighbor than they do. Elsewhere the
-  suite reports. Torch's own layers are never gated, and runs are stored on a quiet machine only.
+  heard, and both ratios must agree. Elsewhere the suite reports. Torch's own layers are never gated, and
+  runs are stored on a quiet machine only.
 - `nox -s bench -- --slow fused=1.3` slows a kernel by 30 %, to see it caught.
 - What has no counterpart in torch alternates with the `yardstick`: ABOUT, forward
   and backward.

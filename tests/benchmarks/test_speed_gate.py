@@ -7,7 +7,7 @@ import random
 
 import pytest
 from alternating import alternate, ratio, rounds_of, rounds_within
-from gate import FLOOR, WANDERS, Measured, judge, judge_twice
+from gate import FLOOR, Measured, judge, judge_twice
 from hypothesis import given
 from hypothesis import strategies as st
 from result import Result
@@ -112,24 +112,22 @@ def test_a_few_interrupted_rounds_decide_nothing(each, count, factor):
 shares = st.floats(0.1, 10)
 
 
-@given(st.tuples(shares, shares, shares), st.booleans())
-def test_two_witnesses_decide(each, kernel):
-    """Below 0.85 of what was stored, and of the machine's pace, is slower; one witness decides nothing."""
-    heard = each if kernel else each[:2]
-    paces = (each[2] / each[1],) if kernel else (each[2] / each[1], each[2] / each[0])
-    floor = FLOOR * min(1.0, *(one + WANDERS for one in paces))
-    low, high = sum(one < floor for one in heard), sum(one > 1 / FLOOR for one in heard)
-    near = any(math.isclose(a, b, rel_tol=1e-9) for a in heard for b in (floor, FLOOR, 1 / FLOOR))
+@given(st.tuples(shares, shares, shares))
+def test_two_of_three_decide(each):
+    """Below 0.85 of what was stored is slower, above its inverse is faster; one witness decides nothing."""
+    low, high = sum(one < FLOOR for one in each), sum(one > 1 / FLOOR for one in each)
+    near = any(math.isclose(one, edge, rel_tol=1e-9) for one in each for edge in (FLOOR, 1 / FLOOR))
     expected = "slower" if low >= 2 else "faster" if high >= 2 else "held"
-    assert near or expected == judge(level(*each), stored(level()), SHAPE, kernel=kernel).status
+    assert near or expected == judge(level(*each), stored(level()), SHAPE).status
 
 
-@given(st.floats(0.1, 1 / 1.3), st.floats(0.8, 1.25))
-def test_on_a_machine_of_any_pace_thirty_percent_are_too_much(share, pace):
-    """Where everything is as much slower or faster, the work besides by 30 % or more."""
-    each = level(share, share, share * pace)
-    verdicts = {judge(each, stored(level()), SHAPE, kernel=k).status for k in (True, False)}
-    assert {"slower"} == verdicts or share > FLOOR * min(1.0, pace)
+@given(st.tuples(shares, shares, shares))
+def test_of_other_work_both_ratios_must_agree(each):
+    """Whatever the seconds say."""
+    low, high = max(each[:2]) < FLOOR, min(each[:2]) > 1 / FLOOR
+    near = any(math.isclose(one, edge, rel_tol=1e-9) for one in each for edge in (FLOOR, 1 / FLOOR))
+    expected = "slower" if low else "faster" if high else "held"
+    assert near or expected == judge(level(*each), stored(level()), SHAPE, kernel=False).status
 
 
 def test_what_was_seen_on_a_busy_machine():
@@ -137,19 +135,8 @@ def test_what_was_seen_on_a_busy_machine():
 
     Beside a test run on both processors torch's LSTM against itself, two proofs and a search kept their pace.
     """
-    others = (
-        (1.0, 0.81, 0.78),
-        (0.97, 0.80, 0.66),
-        (1.05, 0.80, 0.71),
-        (0.87, 0.84, 0.79),
-        (0.80, 0.81, 0.73),
-    )
-    for seen in others:
+    for seen in ((1.0, 0.81, 0.78), (0.97, 0.80, 0.66), (1.05, 0.80, 0.71), (0.87, 0.84, 0.79)):
         assert "held" == judge(level(*seen), stored(level()), SHAPE, kernel=False).status
-    assert "held" == judge(level(0.83, 0.84, 0.78), stored(level()), SHAPE).status
-    assert (
-        "slower" == judge(level(0.83 / 1.3, 0.84 / 1.3, 0.78 / 1.3), stored(level()), SHAPE).status
-    )
     assert "slower" == judge(level(0.77, 0.77, 0.77), stored(level()), SHAPE, kernel=False).status
     assert "held" == judge(level(0.80, 1.0, 1.01), stored(level()), SHAPE).status
     assert "slower" == judge(level(0.97, 0.77, 0.78), stored(level()), SHAPE).status
