@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,18 +18,21 @@ class Descent:
     """Adam or RAdam with one parameter group per replicate.
 
     A replicate whose gradients are withheld (``active`` lacks it) keeps parameters, moments and step
-    count as they are: the library's optimizer passes over parameters without a gradient.
+    count as they are: the library's optimizer passes over parameters without a gradient. Adam is torch's
+    fused one where that computes what is written here.
     """
 
     def __init__(self, models: Sequence[nn.Module], settings: TrainingSettings) -> None:
         self.settings = settings
         self.parameters = [list(model.parameters()) for model in models]
-        kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.RAdam
-        self.optimizer = kind(
+        kind: Any = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.RAdam
+        fused = kind is torch.optim.Adam and all(_fuses(p) for own in self.parameters for p in own)
+        self._implementation = {"fused": True} if fused else {"foreach": True}
+        self.optimizer: torch.optim.Optimizer = kind(
             [{"params": own} for own in self.parameters],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
-            foreach=True,
+            **self._implementation,
         )
         self.gradient_norms: dict[int, float] = {}
         """Of the last step, by replicate, if it was measured."""
@@ -41,6 +45,19 @@ class Descent:
     def halve(self, replicate: int) -> None:
         """Halve the learning rate of one replicate."""
         self.optimizer.param_groups[replicate]["lr"] /= 2
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from the optimizer's ``state_dict`` of a run that was left.
+
+        What it says of the implementation is not taken over: earlier versions wrote the moments of another,
+        and torch would go back to that one.
+        """
+        flags = {"foreach": None, "fused": None} | self._implementation
+        groups = [
+            {**group, **{k: v for k, v in flags.items() if k in group}}
+            for group in state["param_groups"]
+        ]
+        self.optimizer.load_state_dict({**state, "param_groups": groups})
 
     def step(self, losses: Tensor, active: Iterable[int], *, measured: bool = False) -> None:
         """Descend along the gradient of each loss (S,) in its own replicate's parameters.
@@ -80,3 +97,15 @@ class Descent:
             limit = limit + multiple * moments.sum().sqrt()
         norm = torch.linalg.vector_norm(parameter.grad)
         parameter.grad.mul_(torch.clamp(limit / norm.clamp_min(1e-12), max=1.0))
+
+
+def _fuses(parameter: Tensor) -> bool:
+    """Whether torch's fused Adam updates ``parameter`` rightly.
+
+    It walks through memory whatever the strides, so that a gradient laid out otherwise would go astray.
+    """
+    return (
+        parameter.device.type in {"cpu", "cuda"}
+        and parameter.is_floating_point()
+        and parameter.is_contiguous()
+    )

@@ -256,7 +256,7 @@ class Trainer:
             return
         for model, values in zip(self.models, content["models"], strict=True):
             model.load_state_dict(values)
-        self.descent.optimizer.load_state_dict(content["optimizer"])
+        self.descent.restore(content["optimizer"])
         self.best = content["best"]
         self.replicates.draws = content["draws"]
         self.run_state = RunState.of(content["run"])
