@@ -11,6 +11,7 @@ from torch.func import functional_call
 from torch.utils import _pytree as pytree
 
 from studies.training.noise import ReplicateNoise
+from studies.training.stacked_parameters import StackedParameters
 
 
 class Tensors(NamedTuple):
@@ -39,9 +40,9 @@ def weighted_sum(per_prediction: Tensor, weights: Tensor) -> Tensor:
 class Replicates:
     """The models of S seeds. ``together``: stacked under ``torch.func.vmap``, else one after the other.
 
-    Both compute the same numbers to rounding. Parameters stay with their own model and are stacked anew in
-    each step: optimizers, clipping and freezing see every replicate apart, and one that stops costs nothing
-    more. ``keys``: one integer per model, the address of its dropout masks.
+    Both compute the same numbers to rounding, and leave gradients in each model's own parameters, which lie
+    in one memory once they are stacked: optimizers, clipping and freezing see every replicate apart, and one
+    that stops costs nothing more. ``keys``: one integer per model, the address of its dropout masks.
     """
 
     def __init__(self, models: Sequence[nn.Module], keys: Sequence[int], *, together: bool) -> None:
@@ -50,6 +51,7 @@ class Replicates:
         self.together = together
         self.obstacle = ""
         """Why the models could not be stacked, where that was tried."""
+        self._parameters: StackedParameters | None = None
         self._stacks = False
         self.draws: bool | None = None
         """Whether training draws random numbers; None until a step has been made."""
@@ -121,7 +123,10 @@ class Replicates:
         noise = torch.tensor(keys, dtype=torch.int64, device=batch.inputs.device)
         if self.together and len(models) > 1:
             try:
-                result = _stacked(models, one, batch, states, noise, shared=shared)
+                if self._parameters is None:
+                    self._parameters = StackedParameters(self.models)
+                weights = self._parameters.of(active) | _stacked_buffers(models)
+                result = _stacked(models[0], weights, one, batch, states, noise, shared=shared)
             except (RuntimeError, ValueError, NotImplementedError) as error:
                 if self._stacks:
                     raise  # it has worked before: this is another mistake
@@ -141,8 +146,16 @@ class Replicates:
         return torch.stack(values), after
 
 
+def _stacked_buffers(models: Sequence[nn.Module]) -> dict[str, Tensor]:
+    return {
+        name: torch.stack([model.get_buffer(name) for model in models])
+        for name, _ in models[0].named_buffers()
+    }
+
+
 def _stacked(
-    models: Sequence[nn.Module],
+    skeleton: nn.Module,
+    weights: dict[str, Tensor],
     one: Callable[..., Any],
     batch: Tensors,
     states: list[Any] | None,
@@ -151,14 +164,6 @@ def _stacked(
     shared: bool,
 ) -> tuple[Tensor, list[Any]]:
     """The same under vmap. Absent fields and states stay outside: vmap maps tensors only."""
-    skeleton = models[0]
-    weights = {
-        name: torch.stack([model.get_parameter(name) for model in models])
-        for name, _ in skeleton.named_parameters()
-    } | {
-        name: torch.stack([model.get_buffer(name) for model in models])
-        for name, _ in skeleton.named_buffers()
-    }
     state = None if states is None else pytree.tree_map(lambda *s: torch.stack(s), *states)
     leaves, structure = pytree.tree_flatten((tuple(batch), state))
     present = [k for k, leaf in enumerate(leaves) if leaf is not None]
@@ -180,7 +185,7 @@ def _stacked(
         weights, noise, *[leaves[k] for k in present]
     )
     after = pytree.tree_map(torch.Tensor.detach, after)
-    return values, [pytree.tree_map(lambda t, k=k: t[k], after) for k in range(len(models))]
+    return values, [pytree.tree_map(lambda t, k=k: t[k], after) for k in range(len(noise))]
 
 
 def _step_key(key: int, step: int) -> int:

@@ -1,4 +1,4 @@
-"""The optimizer over replicates: the update as it is written in the paper, whatever implementation does it."""
+"""The optimizer over replicates: the update as the paper writes it, whatever implementation does it."""
 
 from __future__ import annotations
 
