@@ -20,6 +20,11 @@ from properties.core.tolerance import tolerance
 from properties.core.witness import Draws
 
 
+_TOGETHER = (
+    2**18
+)  # numbers of Jacobians at a time, above which passes over them fall out of the cache
+
+
 class Probe(nn.Module):
     """A cell seen through flat states: what ``functional_call`` runs with substituted parameters."""
 
@@ -162,12 +167,17 @@ class BatchedEngine:
         return out
 
     def jacobians(self, draws: Draws) -> Tensor:
-        """∂state_T/∂state_0, (N, n, n)."""
-        out: Tensor = self._vmap(
-            lambda p, s, xs: jacrev(lambda q: self._call(p, "final", xs, q))(s),
-            draws, draws.state, draws.inputs, in_dims=(0, 0, 1),
-        )  # fmt: skip
-        return out
+        """∂state_T/∂state_0, (N, n, n), of so many draws at a time as stay in the cache."""
+        count = max(1, _TOGETHER // draws.state.shape[-1] ** 2)
+        parts = [draws.part(first, first + count) for first in range(0, len(draws), count)]
+        every: list[Tensor] = [
+            self._vmap(
+                lambda p, s, xs: jacrev(lambda q: self._call(p, "final", xs, q))(s),
+                part, part.state, part.inputs, in_dims=(0, 0, 1),
+            )
+            for part in parts
+        ]  # fmt: skip
+        return every[0] if len(every) == 1 else torch.cat(every)
 
     def readouts(self, draws: Draws, points: Tensor) -> Tensor:
         """γ at ``points`` (N, P, n), (N, P, R)."""

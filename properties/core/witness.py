@@ -44,6 +44,17 @@ class Draws:
             tuple(self.kinds[int(i)] for i in index) if self.kinds else (),
         )
 
+    def part(self, first: int, last: int) -> Draws:
+        """The cases from ``first`` up to, not including, ``last``: views, and no words for the record."""
+        some = slice(first, last)
+        return self.replace(
+            parameters={k: v[some] for k, v in self.parameters.items()},
+            state=self.state[some],
+            inputs=self.inputs[:, some],
+            extra={k: v[some] for k, v in self.extra.items()},
+            kinds=(),
+        )
+
     def with_horizon(self, steps: int) -> Draws:
         """The same cases over ``steps`` steps: inputs are cut, or repeated from their start."""
         have = self.inputs.shape[0]
