@@ -32,9 +32,7 @@ Example:
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal, NamedTuple, final
 
@@ -44,12 +42,13 @@ from torch import Generator, Tensor, nn
 from cells.core.claims import Channels, Claim
 from cells.core.deferral import Deferred
 from cells.core.registry import register
+from cells.core.unroll import Read
 from cells.fused import unit_networks
-from cells.fused.lanes import Lanes
-from cells.fused.step import Step
+from cells.fused.lanes import Lanes, Tailed
 from cells.parts.affine import Affine
+from cells.parts.gato_units import BOTH, RECURRENT, decoded, modulo, regulated, softplus
 from cells.parts.initializers import library_linear, uniform
-from cells.parts.input_map import input_map
+from cells.parts.input_map import InputMap
 from cells.parts.sizes import one_of, positive, within
 from cells.parts.unit_networks import UnitNetworks
 
@@ -167,7 +166,7 @@ class GATO(Deferred[GATOState], nn.Module):
         """Advance r; the increment of s reads the old r as well."""
         r, part = state.recurrent, self.recurrence
         regulate, candidate = part.split(projected.recurrence + part.state_part(r))
-        return state._replace(recurrent=_regulated(r, regulate, candidate, self.lam, self.reg)), r
+        return state._replace(recurrent=regulated(r, regulate, candidate, self.lam, self.reg)), r
 
     def entry(self, projected: GATOInputs, read: Tensor) -> Tensor:
         """The increment of s, from x and the old r; zero in the ablation of that name."""
@@ -175,14 +174,14 @@ class GATO(Deferred[GATOState], nn.Module):
         if self.s_mode == "zero":
             return torch.zeros_like(partner)
         a = self.increment(projected.x, partner)
-        return _softplus(a[0] if isinstance(a, tuple) else a)
+        return softplus(a[0] if isinstance(a, tuple) else a)
 
     def accumulate(self, held: Tensor, entry: Tensor) -> Tensor:
         """The memory after its increment: their sum, or in both ablations the increment alone."""
         return self._wrapped(held + entry if self.s_mode == "residual" else entry)
 
     def _wrapped(self, s: Tensor) -> Tensor:
-        return _modulo(s) if self.wrap_s and self.s_mode != "zero" else s
+        return modulo(s) if self.wrap_s and self.s_mode != "zero" else s
 
     def lanes(self) -> Lanes | str:
         """One layer: r and s together where they have one width; else r, and s behind it."""
@@ -190,54 +189,68 @@ class GATO(Deferred[GATOState], nn.Module):
         if isinstance(self.increment, Affine) and self.memory_size == self.recurrent_size:
             knobs = (self.reg, self.s_mode, self.wrap_s, self.gamma, self.readout_mode)
             return Lanes(
-                _BOTH[knobs],
+                BOTH[knobs],
                 ("memory", "recurrent"),
-                self._all_inputs,
+                self._all_inputs(),
                 torch.cat((self.increment.weight_hh.unsqueeze(0), recurrent)),
                 (self.lam,),
             )
         return Lanes(
-            _RECURRENT[self.reg],
+            RECURRENT[self.reg],
             ("recurrent",),
-            self.recurrence.input_part,
+            self.recurrence.of_inputs,
             recurrent,
             (self.lam,),
             ("memory", self._memory),
         )
 
-    def _all_inputs(self, x: Tensor) -> Tensor:
-        """The input parts of all three maps by one product."""
+    def _all_inputs(self) -> InputMap:
+        """The input parts of all three maps in one."""
         parts = (self.increment, self.recurrence)
         biases = [part.bias() for part in parts if isinstance(part, Affine)]
         stored = [bias for bias in biases if bias is not None]
         weight = torch.cat([part.weight_ih for part in parts])
-        return input_map(x, weight, torch.cat(stored) if stored else None)
+        return InputMap(weight, torch.cat(stored) if stored else None)
 
     def _memory(
-        self, xs: Tensor, after: tuple[Tensor, ...], first: tuple[Tensor, ...], held: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
-        """The memory after every step, from x and r: s feeds back into nothing. And outputs, where easy."""
+        self,
+        xs: Tensor,
+        after: tuple[Tensor, ...],
+        first: tuple[Tensor, ...],
+        held: Tensor,
+        read: Read,
+    ) -> Tailed:
+        """The memory, from x and r: s feeds back into nothing. And outputs, where they are easy."""
         (r,), (begin,) = after, first
         f, any_entry = self.increment, self.memory_size > 0 and self.s_mode != "zero"
         if isinstance(f, UnitNetworks) and any_entry and unit_networks.available(xs):
             batch, examples = held.shape[:-1], held[..., 0].numel()
             plain = self.memory_size == self.recurrent_size and not self.wrap_s
-            results = unit_networks.run(
+            last, s, outputs = unit_networks.run(
                 xs.reshape(len(xs), examples, -1),
                 self._partner(r).reshape(len(xs), examples, -1),
                 self._partner(begin).reshape(examples, -1),
                 unit_networks.pack(f.weight_ih, f.weight_hh, f.bias_ih, f.weight_out, f.bias_out),
                 held.reshape(examples, -1),
                 accumulate=self.s_mode == "residual",
+                every=read == "every",
                 decode=self.gamma if plain and self.readout_mode == "gamma_both" else "",
             )
-            s, *read = (one.unflatten(1, batch) if batch else one.squeeze(1) for one in results)
-            return self._wrapped(s), read[0] if read else None
+            return Tailed(
+                self._wrapped(last.reshape(*batch, -1)),
+                None if s is None else self._wrapped(s.reshape(len(xs), *batch, -1)),
+                None if outputs is None else outputs.reshape(len(xs), *batch, -1),
+            )
         before = torch.cat((begin.unsqueeze(0), r[:-1]))
+        if read == "last" and self.s_mode != "residual":
+            xs, before = xs[-1:], before[-1:]
         entries = self.entry(GATOInputs(xs, xs), before)
-        if self.s_mode != "residual":
-            return self._wrapped(entries), None
-        return self._wrapped(held + entries.cumsum(0)), None
+        if read == "last":
+            grown = held + entries.sum(0) if self.s_mode == "residual" else entries[-1]
+            return Tailed(self._wrapped(grown), None)
+        s = held + entries.cumsum(0) if self.s_mode == "residual" else entries
+        s = self._wrapped(s)
+        return Tailed(s[-1], s)
 
     def _partner(self, r: Tensor) -> Tensor:
         if self.memory_size == self.recurrent_size:
@@ -247,98 +260,8 @@ class GATO(Deferred[GATOState], nn.Module):
 
     def readout(self, state: GATOState) -> Tensor:
         """γ of what ``readout`` names, recurrent part first."""
-        parts = _decoded(state.memory, state.recurrent, self.gamma, self.readout_mode)
+        parts = decoded(state.memory, state.recurrent, self.gamma, self.readout_mode)
         return torch.cat(parts, -1) if len(parts) > 1 else parts[0]
-
-
-def _regulated(
-    r: Tensor, regulate: Tensor, candidate: Tensor, lam: float | Tensor, reg: str
-) -> Tensor:
-    rho = torch.sigmoid(regulate) if reg == "sigmoid" else torch.tanh(regulate)
-    return lam * rho * r + torch.tanh(candidate)
-
-
-def _softplus(pre: Tensor) -> Tensor:
-    # not F.softplus, which is linear above 20 and so has wrong float64 gradients there
-    return torch.logaddexp(pre, torch.zeros_like(pre))
-
-
-def _modulo(s: Tensor) -> Tensor:
-    """``s`` modulo 2π, with the derivative of ``s``."""
-    return s - 2 * math.pi * torch.floor(s.detach() / (2 * math.pi))
-
-
-def _decoded(s: Tensor, r: Tensor, gamma: str, readout: str) -> tuple[Tensor, ...]:
-    """What is read of the two channels."""
-    decode = torch.cos if gamma == "cos" else torch.sin
-    if readout == "gamma_s_only":
-        return (decode(s),)
-    return (r if readout == "gamma_s_raw_r" else decode(r), decode(s))
-
-
-def _both(reg: str, s_mode: str, wrap: bool, gamma: str, readout: str) -> Step:
-    """One unit of each channel, in one layer, decoded."""
-
-    def unit(
-        states: Sequence[Tensor],
-        inputs: Sequence[Tensor],
-        weights: Sequence[Tensor],
-        constants: Sequence[Tensor],
-    ) -> tuple[Tensor, Tensor]:
-        s, r = states
-        entry = torch.zeros_like(s) if s_mode == "zero" else _softplus(inputs[0] + weights[0] * r)
-        s = s + entry if s_mode == "residual" else entry
-        s = _modulo(s) if wrap and s_mode != "zero" else s
-        regulate, candidate = (inputs[k] + weights[k] * r for k in (1, 2))
-        return s, _regulated(r, regulate, candidate, constants[0], reg)
-
-    def decode(states: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        s, r = states
-        return _decoded(s, r, gamma, readout)
-
-    parts = ["gato", reg, gamma]
-    parts += [s_mode] * (s_mode != "residual") + ["wrapped"] * wrap
-    parts += [readout.removeprefix("gamma_")] * (readout != "gamma_both")
-    return Step(
-        "_".join(parts),
-        unit,
-        states=2,
-        inputs=3,
-        weights=3,
-        constants=1,
-        readouts=1 if readout == "gamma_s_only" else 2,
-        decode=decode,
-    )
-
-
-def _recurrent(reg: str) -> Step:
-    """One unit of r alone."""
-
-    def unit(
-        states: Sequence[Tensor],
-        inputs: Sequence[Tensor],
-        weights: Sequence[Tensor],
-        constants: Sequence[Tensor],
-    ) -> tuple[Tensor]:
-        (r,) = states
-        regulate, candidate = (p + w * r for p, w in zip(inputs, weights, strict=True))
-        return (_regulated(r, regulate, candidate, constants[0], reg),)
-
-    return Step(f"gato_recurrent_{reg}", unit, states=1, inputs=2, weights=2, constants=1)
-
-
-# made once: torch.compile looks names up, but would follow a constructor
-_BOTH = {
-    knobs: _both(*knobs)
-    for knobs in itertools.product(
-        ("sigmoid", "tanh"),
-        ("residual", "zero", "no_residual"),
-        (False, True),
-        ("cos", "sin"),
-        ("gamma_both", "gamma_s_raw_r", "gamma_s_only"),
-    )
-}
-_RECURRENT = {reg: _recurrent(reg) for reg in ("sigmoid", "tanh")}
 
 
 def _declarations(cell: GATO) -> tuple[tuple[Claim, ...], tuple[Claim, ...]]:

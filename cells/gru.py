@@ -55,7 +55,7 @@ from cells.parts.gate_claims import gate_gradient
 from cells.parts.gates import GRID, Auxiliary, Coefficients, Gate, Primary, RefineBias, logistic
 from cells.parts.identity_readout import identity_readout
 from cells.parts.initializers import library_rnn
-from cells.parts.input_map import input_map
+from cells.parts.input_map import InputMap, input_map
 from cells.parts.recurrent_dropout import MaskScope, RecurrentDropout
 from cells.parts.sizes import one_of, positive
 
@@ -216,15 +216,15 @@ class GRU(Projected[GRUState | MaskedGRUState], Affine):
             none = torch.zeros_like(weights[0])
             inner = none if self.bias_hh is None else self.biases(2)[1]
             weights = torch.cat((weights, inner.unsqueeze(0)))
-        return Lanes(_STEPS[self.reset], ("hidden",), self._inputs, weights)
+        return Lanes(_STEPS[self.reset], ("hidden",), self._outer(), weights)
 
-    def _inputs(self, x: Tensor) -> Tensor:
+    def _outer(self) -> InputMap:
         """W x and every bias but b'_n."""
         if self.reset == "before" or self.bias_hh is None or self.bias_ih is None:
-            return self.input_part(x)
+            return self.of_inputs
         gating, candidate = self.bias_hh.split((2 * self.hidden_size, self.hidden_size))
         outer = torch.cat((gating, torch.zeros_like(candidate)))
-        return input_map(x, self.weight_ih, self.bias_ih + outer)
+        return InputMap(self.weight_ih, self.bias_ih + outer)
 
     def library(self) -> Library | str:
         """``torch.nn.GRU``, or the knob that makes it another cell."""

@@ -95,7 +95,7 @@ class IndRNN(Projected[IndRNNState], nn.Module):
         return Lanes(
             _STEPS[self.nonlinearity],
             ("hidden",),
-            self.project,
+            self.affine.of_inputs,
             self.affine.weight_hh.unsqueeze(0),
         )
 

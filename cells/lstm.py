@@ -203,7 +203,7 @@ class LSTM(Projected[LSTMState | MaskedLSTMState], Affine):
             return f"dropout={self.dropout.probability}: the kernels do not drop units of the candidate"
         weights = self.weight_hh.unflatten(0, (len(self.names), -1))
         offset = (self.forget_offset,)
-        return Lanes(_STEPS[self.gate.tied], ("hidden", "cell"), self.input_part, weights, offset)
+        return Lanes(_STEPS[self.gate.tied], ("hidden", "cell"), self.of_inputs, weights, offset)
 
     def library(self) -> Library | str:
         """``torch.nn.LSTM`` with φ added to the forget bias, or the knob that makes it another cell."""

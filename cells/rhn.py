@@ -217,7 +217,7 @@ class RHN(Projected[RHNState], nn.Module):
         if not self.diagonal:
             return "diagonal=False: its recurrent weights are matrices, which mix units"
         weights = self.first.weight_hh.unflatten(0, (self.first.blocks, -1))
-        return Lanes(_STEPS[self.couple], ("hidden",), self.project, weights)
+        return Lanes(_STEPS[self.couple], ("hidden",), self.first.of_inputs, weights)
 
     def readout(self, state: RHNState) -> Tensor:
         """The hidden state itself."""

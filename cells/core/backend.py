@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cells.core import library
 from cells.core.library import Library
 from cells.core.offer import offered
-from cells.core.unroll import check_inputs, unroll
+from cells.core.unroll import Read, check_inputs, unroll
 from cells.fused import lanes
 from cells.fused.lanes import Lanes
 from cells.fused.operators import announce
@@ -62,7 +62,9 @@ def check_backend(requested: str) -> None:
         raise ValueError(f"backend: expected one of {BACKENDS}, got {requested!r}")
 
 
-def run(cell: Any, xs: Tensor, state: Any, requested: str) -> tuple[Tensor, Any]:
+def run(
+    cell: Any, xs: Tensor, state: Any, requested: str, read: Read = "every"
+) -> tuple[Tensor, Any]:
     """:func:`cells.unroll` by the backend that ``requested`` and the tensors at hand decide.
 
     Raises ``ValueError`` where ``requested`` is "library" or "fused" and it cannot run the cell, and as
@@ -72,13 +74,15 @@ def run(cell: Any, xs: Tensor, state: Any, requested: str) -> tuple[Tensor, Any]
     if state is None:
         state = cell.initial_state(*xs.shape[1:-1])
     form = _plan(cell, xs, state, requested).form
-    if isinstance(form, Library):
-        return library.run(form, xs, state)
     if isinstance(form, Lanes):
-        return lanes.run(cell, form, xs, state)
+        return lanes.run(cell, form, xs, state, read)
     if isinstance(form, Graphs):
-        return form.run(cell, xs, state)
-    return unroll(cell, xs, state)
+        outputs, last = form.run(cell, xs, state)
+        return outputs[-1] if read == "last" else outputs, last
+    if isinstance(form, Library):
+        outputs, last = library.run(form, xs, state)
+        return cell.readout(last) if read == "last" else outputs, last
+    return unroll(cell, xs, state, read)
 
 
 def _choice(cell: Any, xs: Tensor | None, requested: str) -> Choice:

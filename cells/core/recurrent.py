@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from cells.core.backend import backends, check_backend, run
+from cells.core.unroll import Read
 
 
 class Recurrent(nn.Module):
@@ -15,14 +16,16 @@ class Recurrent(nn.Module):
 
     ``Recurrent(*layers, backend="auto")(xs, state=None) -> (outputs, state)`` with ``xs``
     ``(T, *batch, input_size)``, ``outputs`` ``(T, *batch, readout_size)`` of the top layer, and ``state`` a
-    tuple with one state per layer. ``backend``: "reference", the readable step unrolled; "library",
+    tuple with one state per layer. A model that decodes the end of a sequence alone passes ``read="last"``:
+    ``outputs`` are then ``(*batch, readout_size)``, and no other readout of the top layer is computed or
+    differentiated. ``backend``: "reference", the readable step unrolled; "library",
     torch's LSTM, GRU and tanh kernels on the cell's own parameters, which have no second
     derivative everywhere; "fused", kernels generated from the step of a cell whose units do not mix, and
     for other cells on CUDA the unroll as a CUDA graph once a shape comes back (the reference until
     then), neither with a second derivative; "auto", the library where it can run a layer, else "fused"
     where that can, else the reference. :func:`cells.backends` tells which and why. Raises ``ValueError``
     for no layers, an unknown backend, "library" or "fused" for a layer or an input that it cannot run,
-    widths that do not chain, or a state with another number of layers.
+    widths that do not chain, a state with another number of layers, or another ``read``.
     """
 
     def __init__(self, *layers: Any, backend: str = "auto") -> None:
@@ -45,15 +48,20 @@ class Recurrent(nn.Module):
         """One initial state per layer."""
         return tuple(layer.initial_state(*batch) for layer in self.layers)  # type: ignore[operator]
 
-    def forward(self, xs: Tensor, state: Any = None) -> tuple[Tensor, tuple[Any, ...]]:
+    def forward(
+        self, xs: Tensor, state: Any = None, *, read: Read = "every"
+    ) -> tuple[Tensor, tuple[Any, ...]]:
         """Run every layer over ``xs``; see the class for shapes."""
+        if read not in ("every", "last"):
+            raise ValueError(f"read: expected 'every' or 'last', got {read!r}")
         if state is not None and len(state) != len(self.layers):
             raise ValueError(
                 f"state must hold one state for each of the {len(self.layers)} layers, "
                 f"as `initial_state` returns them: got {len(state)}"
             )
-        states = []
+        states, top = [], len(self.layers) - 1
         for k, layer in enumerate(self.layers):
-            xs, last = run(layer, xs, None if state is None else state[k], self.backend)
+            before = None if state is None else state[k]
+            xs, last = run(layer, xs, before, self.backend, read if k == top else "every")
             states.append(last)
         return xs, tuple(states)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -11,13 +11,17 @@ from torch import Tensor
 from cells.core.deferral import Deferred, deferred_states
 from cells.core.projection import Projected, per_step
 
+Read = Literal["every", "last"]
+"""After which steps a readout is wanted."""
 
-def unroll(cell: Any, xs: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+
+def unroll(cell: Any, xs: Tensor, state: Any = None, read: Read = "every") -> tuple[Tensor, Any]:
     """Run ``cell`` over ``xs``, time first.
 
     ``xs`` is ``(T, *batch, input_size)``; ``state`` defaults to ``cell.initial_state(*batch)``. Returns
     the readouts ``(T, *batch, readout_size)`` and the last state: those of ``cell.step`` and
-    ``cell.readout`` at each step. A :class:`~cells.core.projection.Projected` cell has its inputs
+    ``cell.readout`` at each step; where ``read`` is "last", only the readout of the last state,
+    ``(*batch, readout_size)``. A :class:`~cells.core.projection.Projected` cell has its inputs
     projected before the loop and its states read behind it, a
     :class:`~cells.core.deferral.Deferred` one also leaves the deferred field out of the loop. Raises
     ``ValueError`` where the last axis of ``xs`` is not ``cell.input_size``.
@@ -27,7 +31,7 @@ def unroll(cell: Any, xs: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         state = cell.initial_state(*xs.shape[1:-1])
     # a subclass that writes its own step is taken at its word, and so is any cell that only has one
     if not isinstance(cell, Projected) or type(cell).step is not Projected.step:
-        return _step_by_step(cell, xs, state)
+        return _step_by_step(cell, xs, state, read)
     projected = cell.project(xs)
     if isinstance(cell, Deferred) and type(cell).advance is Deferred.advance:
         states = deferred_states(cell, projected, state, xs.shape[0])
@@ -36,7 +40,8 @@ def unroll(cell: Any, xs: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         for value in per_step(projected, xs.shape[0]):
             current = cell.advance(value, current)
             states.append(current)
-    return _read(cell, states, state), states[-1] if states else state
+    last = states[-1] if states else state
+    return cell.readout(last) if read == "last" else _read(cell, states, state), last
 
 
 def check_inputs(cell: Any, xs: Tensor) -> None:
@@ -48,11 +53,14 @@ def check_inputs(cell: Any, xs: Tensor) -> None:
         )
 
 
-def _step_by_step(cell: Any, xs: Tensor, state: Any) -> tuple[Tensor, Any]:
+def _step_by_step(cell: Any, xs: Tensor, state: Any, read: Read) -> tuple[Tensor, Any]:
     readouts, start = [], state
     for x in xs.unbind(0):  # not xs[t], whose backward is quadratic in T
         state = cell.step(x, state)
-        readouts.append(cell.readout(state))
+        if read == "every":
+            readouts.append(cell.readout(state))
+    if read == "last":
+        return cell.readout(state), state
     return torch.stack(readouts) if readouts else _nothing(cell, start), state
 
 

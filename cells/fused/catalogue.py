@@ -5,12 +5,12 @@ from __future__ import annotations
 from cells.core.offer import offered
 from cells.core.registry import get, names
 from cells.fused.lanes import Lanes
-from cells.fused.numba_printer import numba_source
+from cells.fused.numba_printer import mapped_source, numba_source
 from cells.fused.step import Step
 from cells.fused.trace import trace
 from cells.fused.triton_printer import triton_source
 
-PRINTERS = {"numba": numba_source, "triton": triton_source}
+PRINTERS = {"numba": numba_source, "numba_mapped": mapped_source, "triton": triton_source}
 
 
 def steps() -> tuple[Step, ...]:

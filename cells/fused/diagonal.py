@@ -85,7 +85,11 @@ class DiagonalCell(Projected[Any], nn.Module):
         """The step as it stands."""
         fields = self.state._fields
         return Lanes(
-            self.unit_step, fields, self.project, self.weights, tuple(self.values.values())
+            self.unit_step,
+            fields,
+            self.affine.of_inputs,
+            self.weights,
+            tuple(self.values.values()),
         )
 
     def readout(self, state: Any) -> Tensor:

@@ -5,19 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from cells.core.unroll import Read
 from cells.fused import numba_kernels, recurrence, triton_kernels
+from cells.fused.first_derivative import transformed
 from cells.fused.step import Step
+from cells.parts.input_map import InputMap
 
 DTYPES = (torch.float32, torch.float64)
-Tail = Callable[
-    [Tensor, tuple[Tensor, ...], tuple[Tensor, ...], Tensor], tuple[Tensor, Tensor | None]
-]
+
+
+class Tailed(NamedTuple):
+    """A field that is no kernel's.
+
+    Its ``last`` value (\\*batch, J); where every readout is wanted, its ``states`` after every step
+    (T, \\*batch, J), and the ``outputs`` (T, \\*batch, R), or None where the cell's readout is to make them.
+    """
+
+    last: Tensor
+    states: Tensor | None
+    outputs: Tensor | None = None
+
+
+Tail = Callable[[Tensor, tuple[Tensor, ...], tuple[Tensor, ...], Tensor, Read], Tailed]
 """See :class:`Lanes`."""
 
 
@@ -26,11 +41,13 @@ class Lanes:
     r"""A cell in the kernels' terms, as its method ``lanes`` returns it where its units do not mix.
 
     ``step``: what one unit does; ``fields``: the state's fields that it advances, in its order, each
-    (\*batch, J); ``project``: xs (…, input_size) to what the units read, (…, K·J), input by input;
+    (\*batch, J); ``project``: xs (…, input_size) to what the units read, (…, K·J), input by input, best an
+    :class:`~cells.parts.input_map.InputMap`;
     ``weights`` (w, J): the units' own; ``constants``: the step's, in its order. ``tail``: for a field that
     feeds back into nothing and is not the kernel's: its name, and the function of (xs, the states after
-    every step, those before the first, its initial value) that gives it for all steps, and the outputs or
-    None. A step that decodes gives what the cell's ``readout`` would, readout by readout, and has no tail.
+    every step, those before the first, its initial value, which readouts are wanted) that gives it after all
+    steps or, where "last" ones are wanted, after the last. A step that decodes gives what the cell's
+    ``readout`` would, readout by readout, and has no tail.
     """
 
     step: Step
@@ -61,29 +78,52 @@ def misfit(form: Lanes, xs: Tensor, state: Any) -> str | None:
     return None
 
 
-def run(cell: Any, form: Lanes, xs: Tensor, state: Any) -> tuple[Tensor, Any]:
-    """Outputs (T, \\*batch, readout_size) and the last state, from ``xs`` and ``state`` that fit ``form``."""
+def run(cell: Any, form: Lanes, xs: Tensor, state: Any, read: Read = "every") -> tuple[Tensor, Any]:
+    """Outputs and the last state, from ``xs`` and ``state`` that fit ``form``.
+
+    ``read``: "every" for outputs (T, \\*batch, readout_size), "last" for those after the last step,
+    (\\*batch, readout_size), for which the kernels neither decode nor differentiate any other.
+    """
     steps, batch = xs.shape[0], xs.shape[1:-1]
     old = {
         name: value if value.shape[:-1] == batch else value.expand(*batch, value.shape[-1])
         for name, value in zip(state._fields, state, strict=True)
     }
-    projected, initial = form.project(xs), [old[name] for name in form.fields]
+    (first, *maps), initial = _inputs(form, xs), [old[name] for name in form.fields]
     one_axis = len(batch) == 1  # as a rule; the kernels know no other
     if not one_axis:
         examples = math.prod(batch)
-        projected = projected.reshape(steps, examples, projected.shape[-1])
+        first = first.reshape(steps, examples, first.shape[-1])
         initial = [one.reshape(examples, one.shape[-1]) for one in initial]
-    results = recurrence.run(form.step, projected, form.weights, form.constants, initial)
+    every, final, outputs = recurrence.run(
+        form.step, [first, *maps], form.weights, form.constants, initial, read=read == "every"
+    )
     if not one_axis:
-        results = tuple(one.reshape(steps, *batch, one.shape[-1]) for one in results)
-    states = dict(zip(form.fields, results, strict=False))
-    outputs = results[-1] if form.step.readouts else None
+        every = tuple(one.reshape(steps, *batch, one.shape[-1]) for one in every)
+        final = tuple(one.reshape(*batch, one.shape[-1]) for one in final)
+        if outputs is not None:
+            outputs = outputs.reshape(steps, *batch, outputs.shape[-1])
+    states: dict[str, Tensor | None] = dict(zip(form.fields, every, strict=True))
+    last = dict(zip(form.fields, final, strict=True))
     if form.tail is not None:
         name, tail = form.tail
-        after, first = (tuple(given[one] for one in form.fields) for given in (states, old))
-        states[name], outputs = tail(xs, after, first, old[name])
+        begin = tuple(old[one] for one in form.fields)
+        last[name], states[name], outputs = tail(xs, every, begin, old[name], read)
+    end = type(state)(**last)
+    if read == "last":
+        return cell.readout(end), end
     if outputs is None:
         outputs = cell.readout(type(state)(**states))
-    last = type(state)(**{name: one[-1] for name, one in states.items()})
-    return outputs, last
+    return outputs, end
+
+
+def _inputs(form: Lanes, xs: Tensor) -> list[Tensor]:
+    """What the kernels read: on a CPU x and its map, elsewhere projected inputs.
+
+    Many inputs are projected beforehand under torch's transforms too, where a mapped axis makes replicates.
+    """
+    project = form.project
+    if not isinstance(project, InputMap) or xs.is_cuda or (transformed() and not project.few):
+        return [project(xs)]
+    weight, bias = project.weight, project.bias
+    return [xs, weight, weight.new_zeros(weight.shape[0]) if bias is None else bias]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import tempfile
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cells.fused.shapes import as_expected, check
+from cells.fused.shapes import Sizes, as_expected, check
 from cells.fused.step import Step
 from cells.fused.store import load
 
@@ -32,56 +33,74 @@ def missing() -> str | None:
 
 def forward(
     step: Step,
-    projected: Tensor,
+    inputs: Sequence[Tensor],
     weights: Tensor,
     constants: Sequence[float],
     initial: Sequence[Tensor],
+    *,
+    read: bool = True,
     out: Sequence[Tensor] = (),
 ) -> list[Tensor]:
     """The states after every step and the readouts; see :mod:`cells.fused.operators` for the shapes.
 
-    ``out``: dense tensors to write them to, in place of new ones.
+    ``read``: whether readouts are wanted of a step that has some; ``out``: dense tensors to write the results
+    to, in place of new ones.
     """
-    replicates = check(step, projected, weights, constants, initial)
-    kernel = _module(step)
-    _, steps, batch, _ = projected.shape
-    units = initial[0].shape[-1]
-    widths = [units] * step.states + [step.readouts * units] * bool(step.readouts)
+    replicates, steps, batch, units = check(step, inputs, weights, constants, initial)
+    kernel, like = _module(step, inputs), inputs[0]
+    decoded = read and step.readouts > 0
+    widths = [units] * step.states + [step.readouts * units] * decoded
     shapes = [(replicates, steps, batch, width) for width in widths]
-    results = (
-        [projected.new_empty(shape) for shape in shapes] if not out else as_expected(out, shapes)
-    )
-    numbers = _numbers(kernel, constants, projected.dtype)
-    given = [*arrays(projected, weights), numbers, *arrays(*initial, *results)]
+    results = [like.new_empty(shape) for shape in shapes] if not out else as_expected(out, shapes)
+    given = [
+        *arrays(*inputs, weights, *initial),
+        _numbers(kernel, constants, like.dtype),
+        *arrays(*results),
+        *[_nothing(4, like.dtype)] * (step.readouts > 0 and not decoded),
+    ]
     over_rows(kernel.forward, given, replicates * batch, steps * units)
     return results
 
 
 def backward(
     step: Step,
-    projected: Tensor,
+    inputs: Sequence[Tensor],
     weights: Tensor,
     constants: Sequence[float],
     initial: Sequence[Tensor],
     states: Sequence[Tensor],
     gradients: Sequence[Tensor],
+    *,
+    wanted: bool = True,
 ) -> list[Tensor]:
-    """The gradients of projected, weights and every initial state, each with all R replicates."""
-    replicates = check(step, projected, weights, constants, initial, states, gradients)
-    _, steps, batch, inputs = projected.shape
-    units = initial[0].shape[-1]
-    to_projected = projected.new_empty(replicates, steps, batch, inputs)
-    to_weights = projected.new_empty(replicates, batch, step.weights, units)
-    given = (step, projected, weights, constants, initial, states, gradients)
-    to_initial = [projected.new_empty(replicates, batch, units) for _ in initial]
-    _backward(given, replicates, to_projected, to_weights, to_initial)
-    # every row has sums of its own, added up in one order: equal runs have equal bits
-    return [to_projected, to_weights.sum(1), *to_initial]
+    """The gradients of all inputs, weights and every initial state, each with all R replicates.
+
+    ``wanted``: whether that of x is; else it is 0.
+    """
+    sizes = check(step, inputs, weights, constants, initial, states, gradients)
+    replicates, _, batch, units = sizes
+    like = inputs[0]
+    to_weights = like.new_empty(replicates, batch, step.weights, units)
+    to_initial = [like.new_empty(replicates, batch, units) for _ in initial]
+    first, *maps = inputs
+    if maps:
+        to_inputs = [first.new_zeros(replicates, *first.shape[1:])]
+        # every row has sums of its own, added up in one order: equal runs have equal bits
+        to_inputs += [like.new_empty(replicates, batch, *one.shape[1:]) for one in maps]
+    else:
+        to_inputs = [first.new_empty(replicates, *first.shape[1:])]
+    found = arrays(*to_inputs)
+    if maps and not wanted:
+        found[0] = _nothing(4, like.dtype)
+    found += arrays(to_weights, *to_initial)
+    _backward(step, (inputs, weights, constants, initial, states, gradients), sizes, found)
+    to_first, *sums = to_inputs
+    return [to_first, *(one.sum(1) for one in (*sums, to_weights)), *to_initial]
 
 
 def slopes(
     step: Step,
-    projected: Tensor,
+    inputs: Sequence[Tensor],
     weights: Tensor,
     constants: Sequence[float],
     initial: Sequence[Tensor],
@@ -91,40 +110,54 @@ def slopes(
 ) -> list[Tensor]:
     """The gradients of the initial states alone, (R, B, J), for which less has to be written.
 
-    ``out``: as in :func:`forward`.
+    ``inputs``: projected ones; ``gradients``: of the states after every step; ``out``: as in :func:`forward`.
     """
-    replicates = check(step, projected, weights, constants, initial, states, gradients)
-    none = projected.new_empty(0, 0, 0, 0)
-    given = (step, projected, weights, constants, initial, states, gradients)
-    shapes = [(replicates, *one.shape[1:]) for one in initial]
+    like = inputs[0]
+    absent = [like.new_empty(1, 0, 0, 0)] * (step.states + bool(step.readouts))
+    given = (inputs, weights, constants, initial, states, [*gradients, *absent])
+    sizes = check(step, *given)
+    shapes = [(sizes.replicates, *one.shape[1:]) for one in initial]
     to_initial = (
-        [projected.new_empty(shape) for shape in shapes] if not out else as_expected(out, shapes)
+        [like.new_empty(shape) for shape in shapes] if not out else as_expected(out, shapes)
     )
-    _backward(given, replicates, none, none, to_initial)
+    nowhere = _nothing(4, like.dtype)
+    _backward(step, given, sizes, [nowhere, nowhere, *arrays(*to_initial)])
     return to_initial
 
 
 def _backward(
-    given: tuple[Any, ...],
-    replicates: int,
-    to_projected: Tensor,
-    to_weights: Tensor,
-    to_initial: Sequence[Tensor],
+    step: Step, given: tuple[Any, ...], sizes: Sizes, found: Sequence[np.ndarray[Any, Any]]
 ) -> None:
-    """Write the gradients; those of inputs and weights where they have elements."""
-    step, projected, weights, constants, initial, states, gradients = given
-    kernel = _module(step)
-    _, steps, batch, _ = projected.shape
-    units = initial[0].shape[-1]
-    numbers = _numbers(kernel, constants, projected.dtype)
-    rest = (*initial, *states, *gradients, to_projected, to_weights, *to_initial)
-    arguments = [*arrays(projected, weights), numbers, *arrays(*rest)]
-    over_rows(kernel.backward, arguments, replicates * batch, steps * units)
+    """Write to ``found`` the gradients of inputs, weights and initial states, where they have elements."""
+    inputs, weights, constants, initial, states, gradients = given
+    kernel, dtype, count = _module(step, inputs), weights.dtype, step.states
+    ranks = [4] * count + [3] * count + [4] * bool(step.readouts)
+    # a kernel is compiled for arrays of some rank, also where they are empty
+    present = [
+        arrays(one)[0] if one.numel() else _nothing(rank, dtype)
+        for one, rank in zip(gradients, ranks, strict=True)
+    ]
+    arguments = [
+        *arrays(*inputs, weights, *initial, *states),
+        *present,
+        _numbers(kernel, constants, dtype),
+        *found,
+    ]
+    each = sizes.steps * sizes.units
+    over_rows(kernel.backward, arguments, sizes.replicates * sizes.batch, each)
 
 
-def _module(step: Step) -> Any:
-    from cells.fused.numba_printer import numba_source
+@functools.cache
+def _nothing(rank: int, dtype: torch.dtype) -> np.ndarray[Any, Any]:
+    """An array without elements."""
+    return torch.empty([1, *[0] * (rank - 1)], dtype=dtype).numpy()
 
+
+def _module(step: Step, inputs: Sequence[Tensor]) -> Any:
+    from cells.fused.numba_printer import mapped_source, numba_source
+
+    if len(inputs) > 1:
+        return compiled(lambda: load(step, "numba_mapped", mapped_source))
     return compiled(lambda: load(step, "numba", numba_source))
 
 

@@ -9,6 +9,8 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from cells.fused.numba_apart import part
+
 LINE = 64
 """Bytes that come from memory at once."""
 
@@ -22,7 +24,7 @@ def aligned(tiles: int, values: int, like: Any) -> Any:
     return memory[skipped : skipped + tiles * values].reshape((tiles, values))
 
 
-@njit(forceinline=True, error_model="numpy")
+@part  # type: ignore[untyped-decorator]
 def copy(target: Any, at: int, source: Any, begin: int, width: int) -> None:
     """``width`` values of ``source`` from ``begin`` to ``target`` at ``at``."""
     to, of = target[at : at + width], source[begin : begin + width]
@@ -30,7 +32,7 @@ def copy(target: Any, at: int, source: Any, begin: int, width: int) -> None:
         to[j] = of[j]
 
 
-@njit(forceinline=True, error_model="numpy")
+@part  # type: ignore[untyped-decorator]
 def add(target: Any, at: int, source: Any, begin: int, width: int) -> None:
     """The same, added to what is there."""
     to, of = target[at : at + width], source[begin : begin + width]
@@ -57,7 +59,7 @@ def _typed_prefetch(typing_context: Any, address: Any) -> Any:  # noqa: ARG001 -
 _prefetch: Any = intrinsic(_typed_prefetch)
 
 
-@njit(forceinline=True, error_model="numpy")
+@part  # type: ignore[untyped-decorator]
 def soon(source: Any, begin: int, width: int) -> None:
     """``width`` values of ``source`` from ``begin`` will be read: have them brought."""
     size = source.itemsize

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from cells.fused.numba_apart import apart, kernel, part
 from cells.fused.numba_circular import turned
-from cells.fused.numba_math import FAST, sigmoid, softlog
+from cells.fused.numba_math import sigmoid, softlog
 from cells.fused.numba_tiles import add, aligned, copy, soon
 from cells.fused.numba_unit_points import (
     AFTER,
@@ -25,16 +25,15 @@ from cells.fused.numba_unit_points import (
     POINTS,
     READS,
     ROWS,
-    apart,
     gradients,
     of_inputs,
     outputs,
 )
 
-# numba_circular, numba_math, numba_tiles and numba_unit_points as of d3b323ffca12
+# numba_apart, numba_circular, numba_math, numba_tiles and numba_unit_points as of 39f929522e9e
 
 
-@njit(forceinline=True, fastmath=FAST, error_model="numpy")
+@part  # type: ignore[untyped-decorator]
 def _load(
     work: Any, reads: Any, r: int, b: int, before: Any, begin: int, t: int, width: int
 ) -> None:
@@ -42,11 +41,6 @@ def _load(
     for i in range(POINTS):
         at = min(t + i, reads.shape[1] - 1) - 1
         copy(work, (READS + i) * LANES, before if at < 0 else reads[r, at, b], begin, width)
-
-
-@njit(forceinline=True, error_model="numpy")
-def _row(work: Any, place: int) -> Any:
-    return work[place * LANES : (place + 1) * LANES]
 
 
 @apart  # type: ignore[untyped-decorator]
@@ -59,34 +53,39 @@ def _decode(target: Any, at: int, values: Any, begin: int, quarters: int, width:
 
 @apart  # type: ignore[untyped-decorator]
 def _add_slopes(
-    target: Any, gradient: Any, at: int, values: Any, begin: int, quarters: int, width: int
+    work: Any, row: int, gradient: Any, at: int, values: Any, begin: int, quarters: int, width: int
 ) -> None:
-    """To ``target``: the gradient of what was decoded, from ``at``, times the slope at ``values``."""
-    given, of = np.uintp(at), np.uintp(begin)
+    """To a row of work: the gradient of what was decoded, from ``at``, times the slope at ``values``."""
+    to, given, of = np.uintp(row * LANES), np.uintp(at), np.uintp(begin)
     for j in range(np.uintp(width)):
-        target[j] += gradient[given + j] * turned(values[of + j], quarters + 1)
+        work[to + j] += gradient[given + j] * turned(values[of + j], quarters + 1)
 
 
 @apart  # type: ignore[untyped-decorator]
-def _remember(held: Any, output: Any, out: Any, begin: int, accumulate: bool, width: int) -> None:
-    """The memory after one point, kept and written."""
-    zero, to = held.dtype.type(0), np.uintp(begin)
+def _remember(work: Any, output: int, accumulate: bool, width: int) -> None:
+    """The memory after the point whose output lies there."""
+    zero, of, held = work.dtype.type(0), np.uintp(output), np.uintp(HELD * LANES)
     for j in range(np.uintp(width)):
-        f = output[j]
+        f = work[of + j]
         entry = (zero if f < zero else f) + softlog(abs(f))
-        value = held[j] + entry if accumulate else entry
-        held[j] = value
-        out[to + j] = value
+        work[held + j] = work[held + j] + entry if accumulate else entry
 
 
 @apart  # type: ignore[untyped-decorator]
-def _times_slope(output: Any, held: Any, width: int) -> None:
-    """The gradient of an output, in its place, from that of the memory after it."""
+def _times_slope(work: Any, row: int, width: int) -> None:
+    """The gradient of an output, in its row, from that of the memory after it."""
+    at, held = np.uintp(row * LANES), np.uintp(HELD * LANES)
     for j in range(np.uintp(width)):
-        output[j] = held[j] * sigmoid(output[j])
+        work[at + j] = work[held + j] * sigmoid(work[at + j])
 
 
-@njit(forceinline=True, error_model="numpy")
+@part  # type: ignore[untyped-decorator]
+def _clear(work: Any, row: int) -> None:
+    """Zeros."""
+    work[row * LANES : (row + 1) * LANES] = 0
+
+
+@part  # type: ignore[untyped-decorator]
 def _seed(
     work: Any,
     point: int,
@@ -94,45 +93,49 @@ def _seed(
     of_readouts: Any,
     values: Any,
     begin: int,
-    accumulate: bool,
+    afresh: bool,
     quarters: int,
     width: int,
 ) -> None:
-    """The output's gradient at one point, from those of the memory and of what was decoded of it."""
-    held, zero = _row(work, HELD), work.dtype.type(0)
-    if not accumulate:
-        for j in range(width):
-            held[j] = zero
+    """The output's gradient at one point, from those of the memory and of what was decoded of it.
+
+    ``afresh``: the memory after this point is no part of what comes later.
+    """
+    if afresh:
+        _clear(work, HELD)
     if of_readouts.size:
-        _add_slopes(held, of_readouts, values.size + begin, values, begin, quarters, width)
+        _add_slopes(work, HELD, of_readouts, values.size + begin, values, begin, quarters, width)
     if gradient.size:
-        add(held, 0, gradient, begin, width)
-    _times_slope(_row(work, OUTPUTS + point), held, width)
+        add(work, HELD * LANES, gradient, begin, width)
+    _times_slope(work, OUTPUTS + point, width)
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def forward(
+@part  # type: ignore[untyped-decorator]
+def _forward_rows(
     x: Any,
     reads: Any,
     begin_reads: Any,
     weights: Any,
     held: Any,
+    final: Any,
     out: Any,
     readouts: Any,
     accumulate: bool,
     quarters: int,
+    stored: Any,
+    work: Any,
+    rows: Any,
     first: int,
     last: int,
 ) -> None:
     """Rows ``first`` to ``last`` of replicates times batch: softplus of the networks, or its sum in time.
 
-    ``begin_reads``: the state before ``reads``. ``quarters``: by how many a number is turned before its sine
-    is taken for ``readouts``; negative where nothing is decoded.
+    ``begin_reads``: the state before ``reads``; ``final``: what is written of the last step alone; ``out``:
+    of size 0 where no more is wanted. ``quarters``: by how many a number is turned before its sine is taken
+    for ``readouts``; negative where nothing is decoded.
     """
-    _, steps, batch, units = out.shape
+    _, steps, batch, units = reads.shape
     hidden = (weights.shape[1] - 1) // (x.shape[3] + 3)
-    stored = aligned(1, weights.shape[1] * LANES, out)[0]
-    work, rows = aligned(1, ROWS * LANES, out)[0], aligned(1, POINTS * LANES, out)[0]
     for row in range(first, last):
         r, b = row // batch, row % batch
         xs = x[r if x.shape[0] > 1 else 0, :, b]
@@ -150,41 +153,68 @@ def forward(
                 for i in range(POINTS):
                     following = min(t + POINTS + i, steps - 1)
                     soon(reads[reads_r, following, b], begin, width)
-                    soon(out[r, following, b], begin, width)
+                    if out.size:
+                        soon(out[r, following, b], begin, width)
                     soon(xs[following], 0, xs.shape[1])
                     if quarters >= 0:
                         soon(readouts[r, following, b], begin, width)
                         soon(readouts[r, following, b], units + begin, width)
                 outputs(stored, work, rows, xs, t, hidden, width, keep=False)
                 for i in range(min(POINTS, steps - t)):
-                    given, value = _row(work, OUTPUTS + i), out[r, t + i, b]
-                    _remember(_row(work, HELD), given, value, begin, accumulate, width)
+                    _remember(work, (OUTPUTS + i) * LANES, accumulate, width)
+                    if out.size:
+                        copy(out[r, t + i, b], begin, work, HELD * LANES, width)
                     if quarters >= 0:
-                        _decode(
-                            readouts[r, t + i, b],
-                            begin,
-                            reads[reads_r, t + i, b],
-                            begin,
-                            quarters,
-                            width,
-                        )
-                        _decode(readouts[r, t + i, b], units + begin, value, begin, quarters, width)
+                        read, target = reads[reads_r, t + i, b], readouts[r, t + i, b]
+                        _decode(target, begin, read, begin, quarters, width)
+                        _decode(target, units + begin, work, HELD * LANES, quarters, width)
+            copy(final[r, b], begin, work, HELD * LANES, width)
 
 
-@njit(forceinline=True, error_model="numpy")
+@part  # type: ignore[untyped-decorator]
 def _ask(source: Any, begin: int, width: int) -> None:
     """Have it brought, if there is such a gradient."""
     if source.size:
         soon(source, begin, width)
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def backward(  # noqa: PLR0915 - one loop nest
+@part  # type: ignore[untyped-decorator]
+def _begin(work: Any, of_final: Any, begin: int, width: int) -> None:
+    """The gradient of the memory after the last step, if there is one, to where it is carried."""
+    if of_final.size:
+        copy(work, HELD * LANES, of_final, begin, width)
+
+
+@part  # type: ignore[untyped-decorator]
+def _add_gradients(
+    stored: Any,
+    work: Any,
+    rows: Any,
+    sums: Any,
+    of_x: Any,
+    xs: Any,
+    t: int,
+    hidden: int,
+    width: int,
+    wanted: bool,
+) -> None:
+    """:func:`gradients` as compiled for as many inputs, slopes kept where x wants a gradient."""
+    if xs.shape[1] > 2:
+        gradients(stored, work, rows, sums, of_x, xs, t, hidden, width, few=False, keep=True)
+    elif wanted:
+        gradients(stored, work, rows, sums, of_x, xs, t, hidden, width, few=True, keep=True)
+    else:
+        gradients(stored, work, rows, sums, of_x, xs, t, hidden, width, few=True, keep=False)
+
+
+@part  # type: ignore[untyped-decorator]
+def _backward_rows(  # noqa: PLR0915 - one loop nest
     x: Any,
     reads: Any,
     begin_reads: Any,
     weights: Any,
     values: Any,
+    of_final: Any,
     gradient: Any,
     of_readouts: Any,
     to_x: Any,
@@ -195,21 +225,22 @@ def backward(  # noqa: PLR0915 - one loop nest
     accumulate: bool,
     quarters: int,
     wanted: bool,
+    stored: Any,
+    sums: Any,
+    of_x: Any,
+    work: Any,
+    rows: Any,
     first: int,
     last: int,
 ) -> None:
     """The gradients of those rows; that of x is added to what is there, and only where it is ``wanted``.
 
-    Of ``gradient`` and ``of_readouts`` one of size 0 stands for zeros; ``values`` are read with the latter.
+    Of ``of_final``, ``gradient`` and ``of_readouts`` one of size 0 stands for zeros; ``values`` are read with
+    the latter.
     """
     _, steps, batch, units = to_reads.shape
     inputs = x.shape[3]
     hidden = (weights.shape[1] - 1) // (inputs + 3)
-    stored = aligned(1, weights.shape[1] * LANES, weights)[0]
-    sums = aligned(1, weights.shape[1] * LANES, weights)[0]
-    of_x = aligned(1, hidden * max(inputs, 2) * LANES, weights)[0]
-    work = aligned(1, ROWS * LANES, weights)[0]
-    rows = aligned(1, POINTS * hidden * LANES, weights)[0]
     for row in range(first, last):
         r, b = row // batch, row % batch
         xs = x[r if x.shape[0] > 1 else 0, :, b]
@@ -219,6 +250,7 @@ def backward(  # noqa: PLR0915 - one loop nest
         gradient_r = r if gradient.shape[0] > 1 else 0
         readouts_r = r if of_readouts.shape[0] > 1 else 0
         values_r = r if values.shape[0] > 1 else 0
+        final_r = r if of_final.shape[0] > 1 else 0
         for begin in range(0, units, LANES):
             width = min(LANES, units - begin)
             for k in range(weights.shape[1]):
@@ -226,6 +258,7 @@ def backward(  # noqa: PLR0915 - one loop nest
             sums[:] = 0
             of_x[:] = 0
             work[:] = 0
+            _begin(work, of_final[final_r, b], begin, width)
             for block in range((steps + POINTS - 1) // POINTS):
                 t = (steps - 1) // POINTS * POINTS - block * POINTS
                 points = min(POINTS, steps - t)
@@ -246,19 +279,20 @@ def backward(  # noqa: PLR0915 - one loop nest
                         one = gradient[gradient_r, t + i, b]
                         two = of_readouts[readouts_r, t + i, b]
                         value = values[values_r, t + i, b]
-                        _seed(work, i, one, two, value, begin, accumulate, quarters, width)
+                        afresh = not accumulate and t + i + 1 < steps
+                        _seed(work, i, one, two, value, begin, afresh, quarters, width)
                     else:
-                        _row(work, OUTPUTS + i)[:] = 0
-                gradients(stored, work, rows, sums, of_x, xs, t, hidden, width, wanted)
+                        _clear(work, OUTPUTS + i)
+                _add_gradients(stored, work, rows, sums, of_x, xs, t, hidden, width, wanted)
                 if wanted:
                     of_inputs(stored, rows, to_x[r, :, b], t, points, hidden, width)
                 for i in range(points):
                     # of the state after a point: what the next one read, and what was decoded
-                    whole = _row(work, AFTER if i + 1 == points else BACK + i + 1)
+                    whole = AFTER if i + 1 == points else BACK + i + 1
                     if of_readouts.size:
                         two, state = of_readouts[readouts_r, t + i, b], reads[reads_r, t + i, b]
-                        _add_slopes(whole, two, begin, state, begin, quarters, width)
-                    copy(to_reads[r, t + i, b], begin, whole, 0, width)
+                        _add_slopes(work, whole, two, begin, state, begin, quarters, width)
+                    copy(to_reads[r, t + i, b], begin, work, whole * LANES, width)
                 copy(work, AFTER * LANES, work, BACK * LANES, width)
             for k in range(weights.shape[1]):
                 h, d = k // (inputs + 3), k % (inputs + 3)
@@ -270,3 +304,59 @@ def backward(  # noqa: PLR0915 - one loop nest
             if not accumulate:
                 work[HELD * LANES : (HELD + 1) * LANES] = 0
             copy(to_held[r, b], begin, work, HELD * LANES, width)
+
+
+@kernel  # type: ignore[untyped-decorator]
+def forward(
+    x: Any,
+    reads: Any,
+    begin_reads: Any,
+    weights: Any,
+    held: Any,
+    final: Any,
+    out: Any,
+    readouts: Any,
+    accumulate: bool,
+    quarters: int,
+    first: int,
+    last: int,
+) -> None:
+    """See :func:`_forward_rows`."""
+    given = (x, reads, begin_reads, weights, held, final, out, readouts, accumulate, quarters)
+    stored = aligned(1, weights.shape[1] * LANES, final)[0]
+    work, rows = aligned(1, ROWS * LANES, final)[0], aligned(1, POINTS * LANES, final)[0]
+    _forward_rows(*given, stored, work, rows, first, last)
+
+
+@kernel  # type: ignore[untyped-decorator]
+def backward(
+    x: Any,
+    reads: Any,
+    begin_reads: Any,
+    weights: Any,
+    values: Any,
+    of_final: Any,
+    gradient: Any,
+    of_readouts: Any,
+    to_x: Any,
+    to_reads: Any,
+    to_begin: Any,
+    to_weights: Any,
+    to_held: Any,
+    accumulate: bool,
+    quarters: int,
+    wanted: bool,
+    first: int,
+    last: int,
+) -> None:
+    """See :func:`_backward_rows`."""
+    given = (x, reads, begin_reads, weights, values, of_final, gradient, of_readouts)
+    found = (to_x, to_reads, to_begin, to_weights, to_held, accumulate, quarters, wanted)
+    inputs = x.shape[3]
+    hidden = (weights.shape[1] - 1) // (inputs + 3)
+    stored = aligned(1, weights.shape[1] * LANES, weights)[0]
+    sums = aligned(1, weights.shape[1] * LANES, weights)[0]
+    of_x = aligned(1, hidden * max(inputs, 2) * LANES, weights)[0]
+    work = aligned(1, ROWS * LANES, weights)[0]
+    rows = aligned(1, POINTS * hidden * LANES, weights)[0]
+    _backward_rows(*given, *found, stored, sums, of_x, work, rows, first, last)

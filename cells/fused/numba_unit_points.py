@@ -9,10 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
 
-from cells.fused.numba_math import FAST
+from cells.fused.numba_apart import apart, part, sums_apart, sums_part
 
 LANES = 64
 """Units per tile."""
@@ -22,22 +20,6 @@ POINTS = 4
 # rows of a tile's work: states that are read, outputs (then their gradients) and gradients of states, of
 # every point; the memory, or its gradient; the gradient of the state after the last point
 READS, OUTPUTS, BACK, HELD, AFTER, ROWS = 0, 4, 8, 12, 13, 14
-# sums over units may be taken in any fixed order
-SUMS = FAST | {"reassoc"}
-
-
-class _Apart(CompilerBase):
-    """Compiles a function whose arrays do not overlap, which Numba's own options cannot say."""
-
-    def define_pipelines(self) -> Any:
-        self.state.flags.noalias = True
-        builder: Any = DefaultPassBuilder  # it has no types
-        return [builder.define_nopython_pipeline(self.state)]
-
-
-apart: Any = njit(forceinline=True, fastmath=FAST, error_model="numpy", pipeline_class=_Apart)
-"""Compiles a function whose arrays do not overlap, as part of its callers."""
-_sums_apart: Any = njit(forceinline=True, fastmath=SUMS, error_model="numpy", pipeline_class=_Apart)
 
 
 @apart  # type: ignore[untyped-decorator]
@@ -110,7 +92,7 @@ def outputs(  # noqa: PLR0915 - unrolled by hand
             a += tile + a3
 
 
-@njit(forceinline=True, fastmath=FAST, error_model="numpy")
+@part  # type: ignore[untyped-decorator]
 def _more_inputs(weights: Any, rows: Any, xs: Any, w: Any, a: Any, t: int, width: int) -> None:
     """Add what the third input and those behind it give to one hidden number."""
     most, inputs = xs.shape[0] - 1, xs.shape[1]
@@ -144,7 +126,7 @@ def _more_inputs(weights: Any, rows: Any, xs: Any, w: Any, a: Any, t: int, width
         at += tile
 
 
-@_sums_apart  # type: ignore[untyped-decorator]
+@sums_apart  # type: ignore[untyped-decorator]
 def gradients(  # noqa: PLR0915 - unrolled by hand
     weights: Any,
     work: Any,
@@ -155,12 +137,15 @@ def gradients(  # noqa: PLR0915 - unrolled by hand
     t: int,
     hidden: int,
     width: int,
+    few: bool,
     keep: bool,
 ) -> None:
     """From the outputs' gradients to those of the states and, added up, of the weights.
 
     ``of_x``: those of the inputs' weights, two or more for every hidden number; ``sums``: the others, where
-    the weights lie. ``rows`` hold slopes afterwards where they are to be kept, or inputs are more than two.
+    the weights lie. ``rows`` hold slopes afterwards where they are to ``keep``, or inputs are more than two.
+    Both flags are written out by the caller, ``few`` where there are one or two inputs: a choice that is only
+    known later may stay inside the loops over units, which are then not vectorized.
     """
     most, inputs = xs.shape[0] - 1, xs.shape[1]
     t1, t2, t3 = min(t + 1, most), min(t + 2, most), min(t + 3, most)
@@ -178,7 +163,7 @@ def gradients(  # noqa: PLR0915 - unrolled by hand
         work[back + a1 + j] = zero
         work[back + a2 + j] = zero
         work[back + a3 + j] = zero
-    few, two = inputs <= 2, inputs == 2
+    two = inputs == 2
     e = np.uintp(0)
     for _ in range(hidden):
         of_state = w + np.uintp(inputs * LANES)
@@ -225,7 +210,7 @@ def gradients(  # noqa: PLR0915 - unrolled by hand
         a += tile + a3
 
 
-@njit(forceinline=True, fastmath=SUMS, error_model="numpy")
+@sums_part  # type: ignore[untyped-decorator]
 def _of_inputs(rows: Any, of_x: Any, xs: Any, e: Any, a: Any, t: int, width: int) -> None:
     """Add the gradients of the inputs' weights of one hidden number."""
     most, inputs = xs.shape[0] - 1, xs.shape[1]
@@ -251,7 +236,7 @@ def _of_inputs(rows: Any, of_x: Any, xs: Any, e: Any, a: Any, t: int, width: int
             )
 
 
-@njit(forceinline=True, fastmath=SUMS, error_model="numpy")
+@sums_part  # type: ignore[untyped-decorator]
 def of_inputs(
     weights: Any, rows: Any, to_x: Any, t: int, points: int, hidden: int, width: int
 ) -> None:

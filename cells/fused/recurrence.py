@@ -8,7 +8,7 @@ composes with all of them, and the operator beneath it with ``torch.compile``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,48 +19,57 @@ from cells.fused.replicates import fold, unfold
 from cells.fused.step import Step
 
 
+class Results(NamedTuple):
+    """Of a step over a sequence.
+
+    ``states`` after every step, each (T, B, J), and the ``last`` of each by itself, (B, J): whoever wants no
+    other takes these, whose gradients are as small as they are. ``readouts`` (T, B, n·J), where they were
+    wanted of a step that has some.
+    """
+
+    states: tuple[Tensor, ...]
+    last: tuple[Tensor, ...]
+    readouts: Tensor | None
+
+
 def run(
     step: Step,
-    projected: Tensor,
+    inputs: Sequence[Tensor],
     weights: Tensor,
     constants: Sequence[float],
     initial: Sequence[Tensor],
-) -> tuple[Tensor, ...]:
-    """The states after every step, each (T, B, J), and the readouts (T, B, n·J) of a step that has some.
+    *,
+    read: bool = True,
+) -> Results:
+    """``step`` over a sequence, from ``initial``; ``read``: whether readouts are wanted.
 
-    ``projected`` (T, B, K·J), ``weights`` (w, J), every ``initial`` (B, J). Differentiable once, in
-    reverse mode.
+    ``inputs``: [projected] (T, B, K·J), or on a CPU [x (T, B, D), weight_ih (K·J, D), bias_ih (K·J,)];
+    ``weights`` (w, J), every ``initial`` (B, J). Differentiable once, in reverse mode.
     """
-    name, numbers = announce(step), tuple(constants)
+    count = len(initial)
+    fixed = (announce(step), tuple(constants), len(inputs), read)
     results: tuple[Tensor, ...]
     if not transformed():
-        results = _Plain.apply(name, numbers, projected, weights, *initial)  # type: ignore[no-untyped-call]
-        return results
-    results = _Recurrence.apply(  # type: ignore[no-untyped-call]
-        name,
-        numbers,
-        projected.unsqueeze(0),
-        weights.unsqueeze(0),
-        *(one.unsqueeze(0) for one in initial),
-    )
-    return tuple(one.squeeze(0) for one in results)
+        results = _Plain.apply(*fixed, *inputs, weights, *initial)  # type: ignore[no-untyped-call]
+    else:
+        tensors = [one.unsqueeze(0) for one in (*inputs, weights, *initial)]
+        results = _Recurrence.apply(*fixed, *tensors)  # type: ignore[no-untyped-call]
+        results = tuple(one.squeeze(0) for one in results)
+    readouts = results[2 * count] if len(results) > 2 * count else None
+    return Results(results[:count], results[count : 2 * count], readouts)
 
 
 class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(
-        step: str,
-        constants: tuple[float, ...],
-        projected: Tensor,
-        weights: Tensor,
-        *initial: Tensor,
+        step: str, constants: tuple[float, ...], inputs: int, read: bool, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
-        return tuple(recurrence(step, projected, weights, constants, initial))
+        return _results(step, constants, inputs, read, tensors)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.step, ctx.constants, *tensors = inputs
-        states = output[: len(tensors) - 2]  # readouts are a function of them
+        ctx.step, ctx.constants, ctx.inputs, _, *tensors = inputs
+        states = output[: len(tensors) - ctx.inputs - 1]  # the other results are functions of them
         ctx.save_for_backward(*tensors, *states)
         ctx.set_materialize_grads(False)
 
@@ -70,7 +79,8 @@ class _Recurrence(torch.autograd.Function):
             return tuple(None for _ in ctx.needs_input_grad)
         tensors = ctx.saved_tensors
         found = _differentiated(ctx, tensors, gradients)
-        return None, None, *as_given(found, tensors[: len(ctx.needs_input_grad) - 2])
+        given = tensors[: len(ctx.needs_input_grad) - _FIXED]
+        return *[None] * _FIXED, *as_given(found, given)
 
     @staticmethod
     def vmap(
@@ -78,10 +88,12 @@ class _Recurrence(torch.autograd.Function):
         in_dims: tuple[Any, ...],
         step: str,
         constants: tuple[float, ...],
+        inputs: int,
+        read: bool,
         *tensors: Tensor,
     ) -> Any:
-        folded, replicates = fold(info.batch_size, in_dims[2:], tensors)
-        out = _Recurrence.apply(step, constants, *folded)  # type: ignore[no-untyped-call]
+        folded, replicates = fold(info.batch_size, in_dims[_FIXED:], tensors)
+        out = _Recurrence.apply(step, constants, inputs, read, *folded)  # type: ignore[no-untyped-call]
         return unfold(out, info.batch_size, replicates)
 
 
@@ -93,18 +105,18 @@ class _Plain(torch.autograd.Function):
         ctx: Any,
         step: str,
         constants: tuple[float, ...],
-        projected: Tensor,
-        weights: Tensor,
-        *initial: Tensor,
+        inputs: int,
+        read: bool,
+        *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
-        ctx.step, ctx.constants = step, constants
-        own = [one.unsqueeze(0) for one in initial]
-        results = recurrence(step, projected.unsqueeze(0), weights.unsqueeze(0), constants, own)
+        ctx.step, ctx.constants, ctx.inputs = step, constants, inputs
+        own = [one.unsqueeze(0) for one in tensors]
+        results = _results(step, constants, inputs, read, own)
         for one in results:
             one.squeeze_(0)  # no views: torch lets nobody write into those that a function returns
-        ctx.save_for_backward(projected, weights, *initial, *results[: len(initial)])
+        ctx.save_for_backward(*tensors, *results[: len(tensors) - inputs - 1])
         ctx.set_materialize_grads(False)
-        return tuple(results)
+        return results
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
@@ -113,7 +125,18 @@ class _Plain(torch.autograd.Function):
         tensors = [one.unsqueeze(0) for one in ctx.saved_tensors]
         whole = [None if one is None else one.unsqueeze(0) for one in gradients]
         found = _differentiated(ctx, tensors, whole)
-        return None, None, *(one.squeeze(0) for one in found)
+        return *[None] * _FIXED, *(one.squeeze(0) for one in found)
+
+
+_FIXED = 4
+"""What is no tensor among a function's arguments: step, constants, how many inputs, whether to read."""
+
+
+def _results(
+    step: str, constants: tuple[float, ...], inputs: int, read: bool, tensors: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    weights, *initial = tensors[inputs:]
+    return tuple(recurrence(step, tensors[:inputs], weights, constants, initial, read))
 
 
 def _differentiated(
@@ -122,19 +145,20 @@ def _differentiated(
     """The gradients by a function whose own derivative raises, where somebody could ask for it."""
     refuse_batched(gradients)
     given = [tensors[0].new_empty(1, 0, 0, 0) if one is None else one for one in gradients]
+    fixed = (ctx.step, ctx.constants, ctx.inputs, ctx.needs_input_grad[_FIXED])
     # a compiler follows one function of this kind, not a second in it
     if torch.compiler.is_compiling() or not (torch.is_grad_enabled() or transformed()):
-        return _gradients(ctx.step, ctx.constants, (*tensors, *given))
-    found: tuple[Tensor, ...] = _RecurrenceBackward.apply(  # type: ignore[no-untyped-call]
-        ctx.step, ctx.constants, *tensors, *given
-    )
+        return _gradients(*fixed, *tensors, *given)
+    found: tuple[Tensor, ...] = _RecurrenceBackward.apply(*fixed, *tensors, *given)  # type: ignore[no-untyped-call]
     return found
 
 
 class _RecurrenceBackward(Gradients):
     @staticmethod
-    def forward(step: str, constants: tuple[float, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
-        return _gradients(step, constants, tensors)
+    def forward(
+        step: str, constants: tuple[float, ...], inputs: int, wanted: bool, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        return _gradients(step, constants, inputs, wanted, *tensors)
 
     @staticmethod
     def vmap(
@@ -142,20 +166,22 @@ class _RecurrenceBackward(Gradients):
         in_dims: tuple[Any, ...],
         step: str,
         constants: tuple[float, ...],
+        inputs: int,
+        wanted: bool,
         *tensors: Tensor,
     ) -> Any:
-        folded, replicates = fold(info.batch_size, in_dims[2:], tensors)
-        out = _RecurrenceBackward.apply(step, constants, *folded)  # type: ignore[no-untyped-call]
+        folded, replicates = fold(info.batch_size, in_dims[_FIXED:], tensors)
+        out = _RecurrenceBackward.apply(step, constants, inputs, wanted, *folded)  # type: ignore[no-untyped-call]
         return unfold(out, info.batch_size, replicates)
 
 
 def _gradients(
-    step: str, constants: tuple[float, ...], tensors: tuple[Tensor, ...]
+    step: str, constants: tuple[float, ...], inputs: int, wanted: bool, *tensors: Tensor
 ) -> tuple[Tensor, ...]:
-    """Of projected, weights and initial states; ``tensors``: those, the states, the gradients of results."""
-    projected, weights, *rest = tensors
-    states = len(rest) // 3  # readouts have a gradient alone
-    initial, after, gradients = rest[:states], rest[states : 2 * states], rest[2 * states :]
+    """Of inputs, weights and initial states; ``tensors``: those, the states, the gradients of results."""
+    given, weights, *rest = tensors[:inputs], *tensors[inputs:]
+    count = len(rest) // 4  # initial, after every step, and the gradients of both kinds of results
+    initial, after, gradients = rest[:count], rest[count : 2 * count], rest[2 * count :]
     return tuple(
-        recurrence_backward(step, projected, weights, constants, initial, after, gradients)
+        recurrence_backward(step, given, weights, constants, initial, after, gradients, wanted)
     )

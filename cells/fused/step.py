@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -25,8 +25,8 @@ class Step:
     ``inputs`` are what a unit gets of W x + b, ``weights`` its own parameters.
 
     ``decode``: what is read of a unit's new states, ``readouts`` values, elementwise as well; kernels then
-    write what a decoder sees, readout by readout, while the states are at hand. Without it the
-    states are all that comes out.
+    write what a decoder sees, readout by readout, while the states are at hand, where that is wanted. Without
+    it the states are all that comes out.
 
     ``name`` is the identity of the kernel: two steps of one name are the same function. Raises
     ``ValueError`` for a name that is no word of lower-case letters, digits and underscores, for no
@@ -60,15 +60,3 @@ class Step:
                 f"readouts: expected how many values decode returns, and 0 without decode: got "
                 f"{self.readouts} with decode={self.decode!r}"
             )
-
-    @property
-    def results(self) -> int:
-        """How many tensors come out of a kernel: the states, and the readouts in one."""
-        return self.states + bool(self.readouts)
-
-    @property
-    def undecoded(self) -> Step:
-        """The same step without readouts, for whom the states are enough."""
-        if not self.readouts:
-            return self
-        return replace(self, name=f"{self.name}_undecoded", readouts=0, decode=None)

@@ -1,4 +1,4 @@
-"""From a step to two programs: the step itself, and its vector-Jacobian product, both traced by torch."""
+"""From a step to programs, traced by torch: itself, its decoding, the vector-Jacobian products of both."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from cells.fused.step import Step
 
 
 class Programs(NamedTuple):
-    """A step and its vector-Jacobian product.
+    """A step, what is read of its states, and the vector-Jacobian products of both.
 
-    ``forward``: (states, inputs, weights, constants) to new states and readouts; ``backward``: those, the new
-    states and the gradients of new states and readouts to the gradients of states, inputs and weights.
+    ``forward``: (states, inputs, weights, constants) to new states; ``backward``: those and the gradients of
+    the new states to the gradients of states, inputs and weights. ``decode``: new states to readouts;
+    ``decode_backward``: new states and the gradients of readouts to what these add to the new states'
+    gradients. They are apart, since readouts need not be wanted.
     """
 
     forward: Program
     backward: Program
+    decode: Program
+    decode_backward: Program
 
 
 def trace(step: Step) -> Programs:
@@ -43,7 +47,8 @@ def trace(step: Step) -> Programs:
     # any values will do, since an elementwise step may not branch on them
     lanes = [torch.rand(4, dtype=torch.float64, generator=generator) + 0.3 for _ in names]
     scalars = [torch.tensor(0.5 + 0.1 * k, dtype=torch.float64) for k in range(step.constants)]
-    seeds = [torch.ones(4, dtype=torch.float64) for _ in [*after, *gradients, *of_readouts]]
+    seeds = [torch.ones(4, dtype=torch.float64) for _ in gradients]
+    read_seeds = [torch.ones(4, dtype=torch.float64) for _ in of_readouts]
 
     def forward(*arguments: Tensor) -> tuple[Tensor, ...]:
         states, rest = arguments[: step.states], arguments[step.states :]
@@ -67,28 +72,29 @@ def trace(step: Step) -> Programs:
             )
         return read
 
-    def forward_and_decode(*arguments: Tensor) -> tuple[Tensor, ...]:
-        new = forward(*arguments)
-        return *new, *decode(*new)
-
     def backward(*arguments: Tensor) -> tuple[Tensor, ...]:
         read, rest = arguments[: len(names)], arguments[len(names) :]
-        fixed, rest = rest[: len(scalars)], rest[len(scalars) :]
-        new, rest = rest[: step.states], rest[step.states :]
-        cotangents, decoded = rest[: step.states], rest[step.states :]
-        if step.readouts:  # from the states as they are stored: cheaper than to compute them again
-            of_decoding: Any = torch.func.vjp(decode, *new)[1]
-            cotangents = tuple(map(torch.add, cotangents, of_decoding(tuple(decoded))))
+        fixed, cotangents = rest[: len(scalars)], rest[len(scalars) :]
         pullback: Any = torch.func.vjp(lambda *a: forward(*a, *fixed), *read)[1]
-        return tuple(pullback(tuple(cotangents)))
+        return tuple(pullback(cotangents))
 
+    def decode_backward(*arguments: Tensor) -> tuple[Tensor, ...]:
+        # from the states as they are stored: cheaper than to compute them again
+        pullback: Any = torch.func.vjp(decode, *arguments[: step.states])[1]
+        return tuple(pullback(arguments[step.states :]))
+
+    def lowered(function: Any, given: list[Tensor], called: list[str]) -> Program:
+        return lower(_graph(function, *given), called, step.name)
+
+    nothing = Program((), (), frozenset())
+    new = lanes[: step.states]
     return Programs(
-        lower(_graph(forward_and_decode, *lanes, *scalars), [*names, *constants], step.name),
-        lower(
-            _graph(backward, *lanes, *scalars, *seeds),
-            [*names, *constants, *after, *gradients, *of_readouts],
-            step.name,
-        ),
+        lowered(forward, [*lanes, *scalars], [*names, *constants]),
+        lowered(backward, [*lanes, *scalars, *seeds], [*names, *constants, *gradients]),
+        lowered(decode, new, after) if step.readouts else nothing,
+        lowered(decode_backward, [*new, *read_seeds], [*after, *of_readouts])
+        if step.readouts
+        else nothing,
     )
 
 

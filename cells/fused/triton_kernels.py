@@ -64,21 +64,28 @@ def launch(kernel: Kernel, lanes: int, loads: int, dtype: torch.dtype) -> Launch
 
 def forward(
     step: Step,
-    projected: Tensor,
+    inputs: Sequence[Tensor],
     weights: Tensor,
     constants: Sequence[float],
     initial: Sequence[Tensor],
+    *,
+    read: bool = True,
 ) -> list[Tensor]:
-    """The states after every step and the readouts; see :mod:`cells.fused.operators` for the shapes."""
-    replicates = check(step, projected, weights, constants, initial)
+    """The states after every step and the readouts; see :mod:`cells.fused.operators` for the shapes.
+
+    ``read``: whether readouts are wanted of a step that has some.
+    """
+    replicates, steps, batch, units = check(step, inputs, weights, constants, initial)
+    (projected,) = inputs  # the operators' other form is for the CPU
     kernels = module(step)
     projected, weights, *initial = (
         tensor.detach().contiguous() for tensor in (projected, weights, *initial)
     )
-    _, steps, batch, _ = projected.shape
-    units = initial[0].shape[-1]
-    widths = [units] * step.states + [step.readouts * units] * bool(step.readouts)
+    decoded = read and step.readouts > 0
+    widths = [units] * step.states + [step.readouts * units] * decoded
     out = [projected.new_empty(replicates, steps, batch, width) for width in widths]
+    # a pointer that is never followed
+    nowhere = [projected] * (step.readouts > 0 and not decoded)
     lanes = replicates * batch * units
     how = launch("forward", lanes, kernels.FORWARD_LOADS, projected.dtype)
     fits(projected, lanes * max(step.weights, step.readouts * steps))
@@ -89,12 +96,14 @@ def forward(
                 weights,
                 *initial,
                 *out,
+                *nowhere,
                 *constants,
                 *map(_stride, (projected, weights, *initial)),
                 steps,
                 batch,
                 units,
                 lanes,
+                *[decoded] * (step.readouts > 0),
                 BLOCK=how.block,
                 DEPTH=how.depth,
                 **how.options(projected.dtype),
@@ -104,34 +113,44 @@ def forward(
 
 def backward(
     step: Step,
-    projected: Tensor,
+    inputs: Sequence[Tensor],
     weights: Tensor,
     constants: Sequence[float],
     initial: Sequence[Tensor],
     states: Sequence[Tensor],
     gradients: Sequence[Tensor],
+    *,
+    wanted: bool = True,  # noqa: ARG001 - of x, which the operators' other form has
 ) -> list[Tensor]:
     """The gradients of projected, weights and every initial state, each with all R replicates."""
-    replicates = check(step, projected, weights, constants, initial, states, gradients)
+    sizes = check(step, inputs, weights, constants, initial, states, gradients)
+    replicates, steps, batch, units = sizes
+    (projected,) = inputs
     kernels = module(step)
     projected, weights, *initial = (
         tensor.detach().contiguous() for tensor in (projected, weights, *initial)
     )
-    given = [one.numel() > 0 for one in gradients]
-    of_states = gradients[: step.states]
+    count = step.states
+    of_states, of_final, of_readouts = (
+        gradients[:count],
+        gradients[count : 2 * count],
+        gradients[2 * count :],
+    )
+    given = [one.numel() > 0 for one in (*of_states, *of_final, *of_readouts)]
     there = _alike([one for one in of_states if one.numel() > 0])
     states = _alike(states)
     whole = iter(there)
     gradients = [
-        *(next(whole) if one.numel() > 0 else projected for one in of_states),
+        *(next(whole) if one.numel() else projected for one in of_states),
         *(
-            one.detach().contiguous() if one.numel() > 0 else projected
-            for one in gradients[step.states :]
+            one.detach().expand(replicates, *one.shape[1:]).contiguous()
+            if one.numel()
+            else projected
+            for one in of_final
         ),
+        *(one.detach().contiguous() if one.numel() else projected for one in of_readouts),
     ]
-    _, steps, batch, inputs = projected.shape
-    units = initial[0].shape[-1]
-    to_projected = projected.new_empty(replicates, steps, batch, inputs)
+    to_projected = projected.new_empty(replicates, *projected.shape[1:])
     to_weights = projected.new_empty(replicates, batch, step.weights, units)
     to_initial = [projected.new_empty(replicates, batch, units) for _ in initial]
     lanes = replicates * batch * units
@@ -152,7 +171,7 @@ def backward(
                 *map(_stride, (projected, weights, *initial)),
                 _stride(states[0]),
                 _stride(there[0]) if there else 0,
-                *map(_stride, gradients[step.states :]),
+                *map(_stride, gradients[2 * count :]),
                 steps,
                 batch,
                 units,

@@ -60,21 +60,25 @@ def triton_source(step: Step, programs: Programs) -> str:
     strides = ["projected_r", "weights_r", *_each("initial{}_r", states)]
     sizes = "steps batch units lanes".split()
     tuning = ["BLOCK: tl.constexpr", "DEPTH: tl.constexpr"]
+    wanted = ["READ: tl.constexpr"] * bool(step.readouts)
     of_states = ["states_r", "gradients_r", *["gradient_r"] * bool(step.readouts)]
     return _MODULE.format(
         name=step.name,
         forward_loads=len(_read("p", step.inputs, programs.forward)),
         backward_loads=len(_read("p", step.inputs, programs.backward))
-        + len(_before(step, programs.backward))
+        + len(_before(step, programs))
         + states
         + step.readouts,
         forward_sizes=[*strides, *sizes],
         backward_sizes=[*strides, *of_states, *sizes],
-        forward_arguments=", ".join([*given, *readouts, *constants, *strides, *sizes, *tuning]),
+        forward_arguments=", ".join(
+            [*given, *readouts, *constants, *strides, *sizes, *wanted, *tuning]
+        ),
         backward_arguments=", ".join(
             [
                 *given,
                 *_each("gradient{}", states),
+                *_each("final{}", states),
                 *of_readouts,
                 *found,
                 *constants,
@@ -82,14 +86,15 @@ def triton_source(step: Step, programs: Programs) -> str:
                 *of_states,
                 *sizes,
                 *_each("GIVEN{}: tl.constexpr", states),
+                *_each("FINAL{}: tl.constexpr", states),
                 *["GIVEN: tl.constexpr"] * bool(step.readouts),
                 *tuning,
             ]
         ),
         lanes=_LANES.format(inputs=step.inputs),
         fixed=indent("\n".join(fixed), "    "),
-        forward=indent("\n".join(_forward(step, programs.forward, names)), "    "),
-        backward=indent("\n".join(_backward(step, programs.backward, names)), "    "),
+        forward=indent("\n".join(_forward(step, programs, names)), "    "),
+        backward=indent("\n".join(_backward(step, programs, names)), "    "),
     )
 
 
@@ -101,10 +106,10 @@ def _read(letter: str, count: int, program: Program) -> list[int]:
     return [k for k in range(count) if f"{letter}{k}" in program.reads]
 
 
-def _before(step: Step, program: Program) -> list[int]:
+def _before(step: Step, programs: Programs) -> list[int]:
     """The states whose values before the step are loaded: those before this step are after the next."""
-    after = _read("a", step.states, program)
-    return sorted({*_read("s", step.states, program), *after})
+    after = _read("a", step.states, programs.decode_backward)
+    return sorted({*_read("s", step.states, programs.backward), *after})
 
 
 def _number(value: float) -> str:
@@ -160,22 +165,22 @@ def _queue(loads: dict[str, str], there: Sequence[str]) -> tuple[list[str], list
     return fill, ahead, [f"queue_{name} = next_{name}" for name in loads]
 
 
-def _forward(step: Step, program: Program, names: dict[float, str]) -> list[str]:
+def _forward(step: Step, programs: Programs, names: dict[float, str]) -> list[str]:
+    program, decode = programs.forward, programs.decode
     loads = {
         f"p{k}": f"tl.load(projected + at + ((time + PLACE) * wide + {k} * units), there, other=0.0)"
         for k in _read("p", step.inputs, program)
     }
     fill, ahead, turn = _queue(loads, ["there = live & (time + PLACE < steps)"])
     states = range(step.states)
-    new, decoded = program.outputs[: step.states], program.outputs[step.states :]
-    return [
+    lines = [
         *_weights(step, program),
         *_initial(step, "s", states),
         f"at = r * projected_r + b * {step.inputs} * units + j",
         "to = r * steps * row_size + b * units + j",
         *(
             [f"read = r * steps * {step.readouts} * row_size + b * {step.readouts} * units + j"]
-            if decoded
+            if step.readouts
             else []
         ),
         "time = 0",
@@ -186,22 +191,32 @@ def _forward(step: Step, program: Program, names: dict[float, str]) -> list[str]
         "    for i in tl.static_range(DEPTH):",
         *(f"        {name} = queue_{name}[i]" for name in loads),
         *(f"        {line}" for line in _body(program, names)),
-        *(f"        n{k} = {_name(one, names)}" for k, one in enumerate(new)),
+        *(f"        n{k} = {_name(one, names)}" for k, one in enumerate(program.outputs)),
         "        there = live & (time + i < steps)",
         *(f"        tl.store(out{k} + to + (time + i) * row_size, n{k}, there)" for k in states),
-        *(
-            f"        tl.store(readouts + read + ((time + i) * {step.readouts} * row_size + {k} * units), "
-            f"{_name(one, names)}, there)"
-            for k, one in enumerate(decoded)
-        ),
+    ]
+    if step.readouts:
+        lines += [
+            "        if READ:",
+            *(f"            a{k} = n{k}" for k in _read("a", step.states, decode)),
+            *(f"            {line}" for line in _body(decode, names)),
+            *(
+                f"            tl.store(readouts + read + "
+                f"((time + i) * {step.readouts} * row_size + {k} * units), {_name(one, names)}, there)"
+                for k, one in enumerate(decode.outputs)
+            ),
+        ]
+    return [
+        *lines,
         *(f"        s{k} = n{k}" for k in states),
         *(f"    {line}" for line in turn),
     ]
 
 
-def _backward(step: Step, program: Program, names: dict[float, str]) -> list[str]:
-    read = _before(step, program)
-    after = _read("a", step.states, program)
+def _backward(step: Step, programs: Programs, names: dict[float, str]) -> list[str]:
+    program, decode = programs.backward, programs.decode_backward
+    read = _before(step, programs)
+    after = _read("a", step.states, decode)
     states = range(step.states)
     loads = {
         f"p{k}": f"tl.load(projected + at + ((time - PLACE) * wide + {k} * units), there, other=0.0)"
@@ -209,6 +224,7 @@ def _backward(step: Step, program: Program, names: dict[float, str]) -> list[str
     }
     loads |= {
         f"s{k}": f"tl.load(out{k} + before + (time - PLACE - 1) * row_size, follows, other=first{k})"
+        + ("" if f"s{k}" in program.reads else " if GIVEN else zero")
         for k in read
     }
     masks = ["there = live & (time - PLACE >= 0)"]
@@ -222,7 +238,7 @@ def _backward(step: Step, program: Program, names: dict[float, str]) -> list[str
     loads |= {
         f"q{k}": f"tl.load(gradient + decoded + ((time - PLACE) * {step.readouts} * row_size + {k} * units), "
         "there, other=0.0) if GIVEN else zero"
-        for k in _read("q", step.readouts, program)
+        for k in _read("q", step.readouts, decode)
     }
     fill, ahead, turn = _queue(loads, masks)
     out = [_name(one, names) for one in program.outputs]
@@ -234,7 +250,10 @@ def _backward(step: Step, program: Program, names: dict[float, str]) -> list[str
         *_weights(step, program),
         *_initial(step, "first", read),
         "zero = tl.full((BLOCK,), 0.0, dtype)",
-        *(f"carry{k} = zero" for k in states),
+        *(
+            f"carry{k} = tl.load(final{k} + lane, live, other=0.0) if FINAL{k} else zero"
+            for k in states
+        ),
         *(f"total{k} = zero" for k in range(step.weights)),
         f"at = r * projected_r + b * {step.inputs} * units + j",
         f"to = r * steps * wide + b * {step.inputs} * units + j",
@@ -242,7 +261,8 @@ def _backward(step: Step, program: Program, names: dict[float, str]) -> list[str
         "later = r * gradients_r + b * units + j",
         *([f"decoded = r * gradient_r + b * {step.readouts} * units + j"] if step.readouts else []),
         *(
-            f"a{k} = tl.load(out{k} + before + (steps - 1) * row_size, live & (steps > 0), other=0.0)"
+            f"a{k} = tl.load(out{k} + before + (steps - 1) * row_size, live & (steps > 0), other=0.0) "
+            "if GIVEN else zero"
             for k in after
         ),
         "time = steps - 1",
@@ -253,6 +273,7 @@ def _backward(step: Step, program: Program, names: dict[float, str]) -> list[str
         "    for i in tl.static_range(DEPTH):",
         *(f"        {name} = queue_{name}[i]" for name in loads if not name.startswith("g")),
         *(f"        g{k} = carry{k} + queue_g{k}[i]" for k in states),
+        *_of_decoding(decode, names),
         *(f"        {line}" for line in _body(program, names)),
         "        valid = time - i >= 0",
         "        there = live & valid",
@@ -273,6 +294,17 @@ def _backward(step: Step, program: Program, names: dict[float, str]) -> list[str
         ),
         *(f"tl.store(to_initial{k} + lane, carry{k}, live)" for k in states),
     ]
+
+
+def _of_decoding(decode: Program, names: dict[float, str]) -> list[str]:
+    """Lines that add the readouts' gradients, where they are given, to those of the states."""
+    if not decode.outputs:
+        return []
+    added = [
+        f"g{k} = g{k} + {_name(one, names)}" for k, one in enumerate(decode.outputs) if one != 0.0
+    ]
+    lines = [*_body(decode, names), *added]
+    return ["        if GIVEN:", *(f"            {line}" for line in lines)] if lines else []
 
 
 _LANES = """\
@@ -307,7 +339,7 @@ def forward({forward_arguments}):
 
 @triton.jit(do_not_specialize={backward_sizes!r})
 def backward({backward_arguments}):
-    """The gradients; those of the states that are not GIVEN are zero. The weights' are per lane."""
+    """The gradients; those of results that are not GIVEN, or FINAL, are zero. The weights' are per lane."""
 {lanes}
 {fixed}
 {backward}

@@ -3,14 +3,14 @@ r"""One small ReLU network per unit as a function of torch: what feeds two-layer
 Shapes, with R replicates: x (R, T, B, D); reads (R, T, B, J), the state after every step, of which each
 network reads the one before its own; first (R, B, J), that before the first step; weights
 (R, k·(D + 3) + 1, J), for every hidden number its D input weights, its weight of the state, its bias and its
-output weight, and at the end the output's bias; held (R, B, J). Results: values (R, T, B, J), and where
-``decode`` is "cos" or "sin" that function of reads and of values, (R, T, B, 2J). A tensor of one replicate
-stands for all R.
+output weight, and at the end the output's bias; held (R, B, J). Results: the last value (R, B, J); where
+``every`` one is wanted, values (R, T, B, J), else (R, 0, B, J); and where ``decode`` is "cos" or "sin" that
+function of reads and of values, (R, T, B, 2J). A tensor of one replicate stands for all R.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,6 +37,14 @@ def pack(
     return torch.cat((hidden, bias_out.unsqueeze(-1)), -1).t()
 
 
+class Results(NamedTuple):
+    """The ``last`` value (B, J), and where wanted all ``values`` (T, B, J) and ``readouts`` (T, B, 2J)."""
+
+    last: Tensor
+    values: Tensor | None
+    readouts: Tensor | None
+
+
 def run(
     x: Tensor,
     reads: Tensor,
@@ -45,28 +53,32 @@ def run(
     held: Tensor,
     *,
     accumulate: bool,
+    every: bool = True,
     decode: str = "",
-) -> tuple[Tensor, ...]:
-    """Softplus of every network, (T, B, J), or ``held`` (B, J) plus its sum up to each step; and readouts.
+) -> Results:
+    """Softplus of every network, or ``held`` (B, J) plus its sum up to each step; and readouts.
 
-    ``x`` (T, B, D), ``reads`` (T, B, J), ``first`` (B, J), ``weights`` as :func:`pack` gives them, ``decode``
-    "cos" or "sin" for readouts (T, B, 2J) as well. Differentiable once, in reverse mode.
+    ``x`` (T, B, D), ``reads`` (T, B, J), ``first`` (B, J), ``weights`` as :func:`pack` gives them. ``every``:
+    whether more than the last value is wanted; then ``decode`` "cos" or "sin" asks for readouts as well.
+    Differentiable once, in reverse mode.
     """
     tensors = (one.unsqueeze(0) for one in (x, reads, first, weights, held))
-    out: tuple[Tensor, ...] = _Networks.apply(accumulate, decode, *tensors)  # type: ignore[no-untyped-call]
-    return tuple(one.squeeze(0) for one in out)
+    asked = decode if every else ""
+    out: tuple[Tensor, ...] = _Networks.apply(accumulate, every, asked, *tensors)  # type: ignore[no-untyped-call]
+    last, values, *readouts = (one.squeeze(0) for one in out)
+    return Results(last, values if every else None, readouts[0] if readouts else None)
 
 
 class _Networks(torch.autograd.Function):
     @staticmethod
-    def forward(accumulate: bool, decode: str, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return tuple(networks(*tensors, accumulate, decode))
+    def forward(accumulate: bool, every: bool, decode: str, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(networks(*tensors, accumulate, every, decode))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.accumulate, ctx.decode, *tensors = inputs
+        ctx.accumulate, _, ctx.decode, *tensors = inputs
         nothing = tensors[0].new_empty(1, 0, 0, 0)
-        ctx.save_for_backward(*tensors, output[0] if ctx.decode else nothing)
+        ctx.save_for_backward(*tensors, output[1] if ctx.decode else nothing)
         ctx.set_materialize_grads(False)
 
     @staticmethod
@@ -75,22 +87,28 @@ class _Networks(torch.autograd.Function):
             return tuple(None for _ in ctx.needs_input_grad)
         refuse_batched(gradients)
         tensors = ctx.saved_tensors
-        nothing = tensors[0].new_empty(1, 0, 0, 0)
-        given = [nothing if one is None else one for one in gradients]
-        given += [nothing] * (2 - len(given))
-        arguments = (ctx.accumulate, ctx.decode, ctx.needs_input_grad[2], *tensors, *given)
+        x = tensors[0]
+        none = [x.new_empty(1, 0, 0), *(x.new_empty(1, 0, 0, 0) for _ in range(2))]
+        found = [*gradients, None][:3]  # readouts need not have been wanted
+        given = [no if one is None else one for one, no in zip(found, none, strict=True)]
+        arguments = (ctx.accumulate, ctx.decode, ctx.needs_input_grad[3], *tensors, *given)
         if torch.compiler.is_compiling():  # see cells.fused.recurrence
-            found = _gradients(*arguments)
+            results = _gradients(*arguments)
         else:
-            found = _NetworksBackward.apply(*arguments)  # type: ignore[no-untyped-call]
-        return None, None, *as_given(found, tensors[:-1])
+            results = _NetworksBackward.apply(*arguments)  # type: ignore[no-untyped-call]
+        return None, None, None, *as_given(results, tensors[:-1])
 
     @staticmethod
     def vmap(
-        info: Any, in_dims: tuple[Any, ...], accumulate: bool, decode: str, *tensors: Tensor
+        info: Any,
+        in_dims: tuple[Any, ...],
+        accumulate: bool,
+        every: bool,
+        decode: str,
+        *tensors: Tensor,
     ) -> Any:
-        folded, replicates = fold(info.batch_size, in_dims[2:], tensors)
-        out = _Networks.apply(accumulate, decode, *folded)  # type: ignore[no-untyped-call]
+        folded, replicates = fold(info.batch_size, in_dims[3:], tensors)
+        out = _Networks.apply(accumulate, every, decode, *folded)  # type: ignore[no-untyped-call]
         return unfold(out, info.batch_size, replicates)
 
 

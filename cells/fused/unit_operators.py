@@ -13,11 +13,12 @@ from cells.fused import numba_kernels, unit_launch
 _library = torch.library.Library("desiderata", "FRAGMENT")
 _library.define(
     "unit_networks(Tensor x, Tensor reads, Tensor first, Tensor weights, Tensor held, "
-    "bool accumulate, str decode) -> Tensor[]"
+    "bool accumulate, bool every, str decode) -> Tensor[]"
 )
 _library.define(
     "unit_networks_backward(Tensor x, Tensor reads, Tensor first, Tensor weights, Tensor held, "
-    "Tensor values, Tensor gradient, Tensor of_readouts, bool accumulate, str decode, bool wanted) "
+    "Tensor values, Tensor of_last, Tensor gradient, Tensor of_readouts, bool accumulate, str decode, "
+    "bool wanted) "
     "-> Tensor[]"
 )
 # the kernels take sines of angles turned by so many quarters, or none
@@ -37,19 +38,21 @@ def _forward(
     weights: Tensor,
     held: Tensor,
     accumulate: bool,
+    every: bool,
     decode: str,
 ) -> list[Tensor]:
     kernel = _kernel()
     replicates = check(x, reads, first, weights, held)
     _, steps, batch, units = reads.shape
-    out = reads.new_empty(replicates, steps, batch, units)
+    last = reads.new_empty(replicates, batch, units)
+    out = reads.new_empty(replicates, steps if every else 0, batch, units)
     readouts = reads.new_empty(replicates, steps, batch, 2 * units if decode else 0)
-    arrays = numba_kernels.arrays(x, reads, first, weights, held, out, readouts)
+    arrays = numba_kernels.arrays(x, reads, first, weights, held, last, out, readouts)
     each = steps * units * weights.shape[1] // 8
     numba_kernels.over_rows(
         kernel.forward, (*arrays, accumulate, _CODES[decode]), replicates * batch, each
     )
-    return [out, readouts] if decode else [out]
+    return [last, out, readouts] if decode else [last, out]
 
 
 def _backward(
@@ -59,6 +62,7 @@ def _backward(
     weights: Tensor,
     held: Tensor,
     values: Tensor,
+    of_last: Tensor,
     gradient: Tensor,
     of_readouts: Tensor,
     accumulate: bool,
@@ -66,13 +70,13 @@ def _backward(
     wanted: bool,
 ) -> list[Tensor]:
     kernel = _kernel()
-    replicates = check(x, reads, first, weights, held, values, gradient, of_readouts)
+    replicates = check(x, reads, first, weights, held, values, of_last, gradient, of_readouts)
     _, steps, batch, units = reads.shape
     to_x = x.new_zeros(replicates, *x.shape[1:])
     to_reads = reads.new_empty(replicates, steps, batch, units)
     to_first, to_held = (reads.new_empty(replicates, batch, units) for _ in range(2))
     to_weights = reads.new_empty(replicates, batch, *weights.shape[1:])
-    given = (x, reads, first, weights, values, gradient, of_readouts)
+    given = (x, reads, first, weights, values, of_last, gradient, of_readouts)
     arrays = numba_kernels.arrays(*given, to_x, to_reads, to_first, to_weights, to_held)
     each = steps * units * weights.shape[1] // 4
     numba_kernels.over_rows(
@@ -96,14 +100,20 @@ def _forward_on_gpu(
     weights: Tensor,
     held: Tensor,
     accumulate: bool,
+    every: bool,
     decode: str,
 ) -> list[Tensor]:
     replicates = check(x, reads, first, weights, held)
     values = unit_launch.forward(replicates, x, _before(reads, first), weights, held, accumulate)
-    if not decode:
-        return [values]
-    read = reads.detach().expand(replicates, *reads.shape[1:])
-    return [values, getattr(torch, decode)(torch.cat((read, values), -1))]
+    last = values[:, -1] if len(values[0]) else held.expand(replicates, *held.shape[1:])
+    results = [
+        last.clone(),
+        values if every else values.new_empty(replicates, 0, *values.shape[2:]),
+    ]
+    if decode:
+        read = reads.detach().expand(replicates, *reads.shape[1:])
+        results.append(getattr(torch, decode)(torch.cat((read, values), -1)))
+    return results
 
 
 def _backward_on_gpu(
@@ -113,14 +123,19 @@ def _backward_on_gpu(
     weights: Tensor,
     held: Tensor,
     values: Tensor,
+    of_last: Tensor,
     gradient: Tensor,
     of_readouts: Tensor,
     accumulate: bool,
     decode: str,
     wanted: bool,
 ) -> list[Tensor]:
-    replicates = check(x, reads, first, weights, held, values, gradient, of_readouts)
+    replicates = check(x, reads, first, weights, held, values, of_last, gradient, of_readouts)
     total = gradient if gradient.numel() else torch.zeros_like(reads)
+    if of_last.numel() and reads.shape[1]:
+        whole = max(len(total), len(of_last))
+        total = total.expand(whole, *total.shape[1:]).clone()
+        total[:, -1] += of_last
     if of_readouts.numel():
         of_reads, of_values = of_readouts.chunk(2, -1)
         total = total + of_values * _slope(values, decode)
@@ -156,6 +171,7 @@ def check(x: Tensor, reads: Tensor, first: Tensor, weights: Tensor, *others: Ten
         (weights.shape[1], units),
         (batch, units),
         every,
+        (batch, units),
         every,
         (steps, batch, 2 * units),
     )
@@ -188,12 +204,14 @@ def _forward_shapes(
     weights: Tensor,
     held: Tensor,
     accumulate: bool,  # noqa: ARG001 - the operator's signature
+    every: bool,
     decode: str,
 ) -> list[Tensor]:
     replicates = max(one.shape[0] for one in (x, reads, first, weights, held))
     _, steps, batch, units = reads.shape
-    widths = (units, 2 * units) if decode else (units,)
-    return [reads.new_empty(replicates, steps, batch, width) for width in widths]
+    last = reads.new_empty(replicates, batch, units)
+    values = reads.new_empty(replicates, steps if every else 0, batch, units)
+    return [last, values, *[reads.new_empty(replicates, steps, batch, 2 * units)] * bool(decode)]
 
 
 def _backward_shapes(
@@ -203,6 +221,7 @@ def _backward_shapes(
     weights: Tensor,
     held: Tensor,
     values: Tensor,
+    of_last: Tensor,
     gradient: Tensor,
     of_readouts: Tensor,
     accumulate: bool,  # noqa: ARG001
@@ -210,7 +229,7 @@ def _backward_shapes(
     wanted: bool,  # noqa: ARG001
 ) -> list[Tensor]:
     own = (x, reads, first, weights, held)
-    replicates = max(one.shape[0] for one in (*own, values, gradient, of_readouts))
+    replicates = max(one.shape[0] for one in (*own, values, of_last, gradient, of_readouts))
     return [one.new_empty(replicates, *one.shape[1:]) for one in own]
 
 

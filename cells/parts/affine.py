@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cells.parts.input_map import input_map
+from cells.parts.input_map import InputMap
 
 
 class Affine(nn.Module):
@@ -53,9 +53,14 @@ class Affine(nn.Module):
         self.bias_ih = nn.Parameter(torch.empty(width)) if n_b >= 1 else None
         self.bias_hh = nn.Parameter(torch.empty(width)) if n_b == 2 else None
 
+    @property
+    def of_inputs(self) -> InputMap:
+        """W x + b as a map by itself."""
+        return InputMap(self.weight_ih, self.bias())
+
     def input_part(self, x: Tensor) -> Tensor:
         """W x + b: the part that does not depend on the state, ``(*batch, rows)``."""
-        return input_map(x, self.weight_ih, self.bias())
+        return self.of_inputs(x)
 
     def bias(self) -> Tensor | None:
         """b: the sum of the stored biases, ``(rows,)``, or None where there are none."""

@@ -19,7 +19,6 @@ from cells import Layout
 from properties.core.tolerance import tolerance
 from properties.core.witness import Draws
 
-
 _TOGETHER = (
     2**18
 )  # numbers of Jacobians at a time, above which passes over them fall out of the cache

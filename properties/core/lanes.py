@@ -82,17 +82,18 @@ def _own(probe: Probe, draws: Draws, memory: Workspace) -> list[Tensor]:
     fields, steps = len(form.fields), len(draws.inputs)
     units = probe.layout.size // fields
     projected, weights = _folded(probe, draws, units, memory)
-    step, lanes, dtype = form.step.undecoded, weights.shape[-1], projected.dtype
+    step, lanes, dtype = form.step, weights.shape[-1], projected.dtype
     states = [memory.take(f"state {k}", (steps + 1, lanes), dtype) for k in range(fields)]
     for name, one in zip(form.fields, states, strict=True):
         one[0] = _field(probe.layout, draws.state, name).flatten()
     numba_kernels.forward(
         step,
-        projected[None, :, None],
+        [projected[None, :, None]],
         weights[None],
         form.constants,
         [one[0].view(1, 1, -1) for one in states],
-        [one[1:].view(1, steps, 1, -1) for one in states],
+        read=False,
+        out=[one[1:].view(1, steps, 1, -1) for one in states],
     )
     # every step by itself: a sequence of one step, in as many rows as there are steps
     before = [one[:-1].unsqueeze(0) for one in states]
@@ -104,7 +105,7 @@ def _own(probe: Probe, draws: Draws, memory: Workspace) -> list[Tensor]:
         seeds = [ones if other == to else none for other in range(fields)]
         numba_kernels.slopes(
             step,
-            projected[None, None],
+            [projected[None, None]],
             weights[None],
             form.constants,
             before,

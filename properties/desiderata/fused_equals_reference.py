@@ -25,6 +25,8 @@ KEY = "fused-equals-reference"
 LONGEST = 33  # no multiple of what a kernel may unroll or prefetch by
 # more units than a tile of 64 has and than two, also of a state in two fields; no multiple of a tile
 _WIDE = ((3, 134), (5, 66), (3, 65), (66, 66))
+# more inputs than a kernel may map by itself
+_MANY_INPUTS = ((11, 10), (11, 11))
 _SHARE, _LEAST = 24, 6  # of the draws of a batched search: each is run through layers by itself
 
 
@@ -152,18 +154,32 @@ def _cell(context: Context, bench: Bench, dtype: torch.dtype) -> Any:
 
 
 def _wide(context: Context) -> tuple[tuple[int, int], ...]:
-    """The first size with more units than a tile that the cell can be built at; none for trained weights."""
+    """Sizes that kernels run otherwise: with more units than a tile, and with many inputs.
+
+    Of each kind the first that the cell can be built at; none for trained weights.
+    """
     if context.subject.weights is not None:
         return ()
-    for size in _WIDE:
+    return tuple(
+        size
+        for sizes in (_WIDE, _MANY_INPUTS)
+        for size in (_first_buildable(context, sizes),)
+        if size is not None
+    )
+
+
+def _first_buildable(
+    context: Context, sizes: tuple[tuple[int, int], ...]
+) -> tuple[int, int] | None:
+    for size in sizes:
         try:
             cell = context.subject.build(*size)
             cell.step(torch.zeros(size[0], dtype=context.subject.dtype), cell.initial_state())
         except Exception:  # noqa: BLE001, S112 - whatever a stranger's constructor raises
             continue
         if getattr(cell, "input_size", size[0]) == size[0]:
-            return (size,)
-    return ()
+            return size
+    return None
 
 
 def reproduce(context: Context, witness: Witness) -> list[str]:

@@ -8,7 +8,17 @@ import os
 import pytest
 import torch
 from torch.func import functional_call, grad, jacrev, vmap
-from unit_network_models import CASES, NAMES, answers, decoded, randn, reference, results, tensors
+from unit_network_models import (
+    CASES,
+    NAMES,
+    answers,
+    decoded,
+    ended,
+    randn,
+    reference,
+    results,
+    tensors,
+)  # fmt: skip
 
 import cells
 from cells.fused import unit_launch, unit_networks, unit_operators, unit_tiling
@@ -61,6 +71,12 @@ def test_what_is_decoded_too(case, decode):
     decoded(OPERATORS, case, decode)
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_the_last_value_by_itself(case):
+    """With and without the others, and with gradients of both."""
+    ended(OPERATORS, case)
+
+
 @pytest.mark.parametrize("chunks", [1, 2])
 def test_however_time_is_divided(chunks, monkeypatch):
     """One chunk, or an uneven two."""
@@ -108,8 +124,8 @@ def test_what_is_not_finite_leaves_as_in_the_reference(name, value):
     given[place] = given[place].clone()
     given[place][(0, 2, 1) if given[place].dim() > 3 else (0, 1)] = value
     ours, theirs = (run(given, gradient, True) for run in (kernels, answers))  # noqa: FBT003
-    torch.testing.assert_close(ours[0], theirs[0], atol=1e-11, rtol=1e-11, equal_nan=True)
-    for mine, other in zip(ours[1:], theirs[1:], strict=True):
+    torch.testing.assert_close(ours[:2], theirs[:2], atol=1e-11, rtol=1e-11, equal_nan=True)
+    for mine, other in zip(ours[2:], theirs[2:], strict=True):
         # where both are finite they agree; a NaN of the reference is never hidden
         assert mine[other.isnan()].isnan().all()
         finite = mine.isfinite() & other.isfinite()
@@ -122,8 +138,8 @@ def test_a_nan_weight_stays_in_its_unit():
     *given, gradient = tensors(*case[:2])
     given[3] = given[3].clone()
     given[3][0, 0, 1] = torch.nan
-    out, _, to_reads, to_first, to_weights, _ = kernels(given, gradient, True)  # noqa: FBT003
-    for one in (out, to_reads[:, :-1], to_first):
+    last, out, _, to_reads, to_first, to_weights, _ = kernels(given, gradient, True)  # noqa: FBT003
+    for one in (last, out, to_reads[:, :-1], to_first):
         assert one[..., 1].isnan().all()
         assert one[..., [0, 2]].isfinite().all()
     assert to_weights[:, :5, 1].isnan().all()
@@ -143,7 +159,7 @@ def test_tensors_need_not_be_dense_and_equal_runs_have_equal_bits():
         True,  # noqa: FBT003
     )
     assert all(map(torch.equal, other, wanted))
-    assert torch.equal(expanded[0], wanted[0])
+    assert all(map(torch.equal, expanded[:2], wanted[:2]))
 
 
 def test_the_gradient_of_x_is_only_made_where_it_is_wanted():
@@ -151,16 +167,17 @@ def test_the_gradient_of_x_is_only_made_where_it_is_wanted():
     *given, gradient = tensors((1, 1, 1, 1, 1), (5, 2, 5, 3, 2))
     every = kernels(given, gradient, True)  # noqa: FBT003
     some = kernels(given, gradient, True, wanted=False)  # noqa: FBT003
-    assert 0 == some[1].abs().max() < every[1].abs().max()
-    assert all(map(torch.equal, every[2:], some[2:]))
+    assert 0 == some[2].abs().max() < every[2].abs().max()
+    assert all(map(torch.equal, every[3:], some[3:]))
     none = kernels(given, torch.zeros_like(gradient), True)  # noqa: FBT003
-    assert all(0 == one.abs().max() for one in none[1:])
+    assert all(0 == one.abs().max() for one in none[2:])
 
 
 def test_nothing_runs_over_no_steps():
     """And nothing fails."""
     *given, gradient = tensors((1, 1, 1, 1, 1), (0, 2, 5, 3, 2))
-    out, *found = kernels(given, gradient, True)  # noqa: FBT003
+    last, out, *found = kernels(given, gradient, True)  # noqa: FBT003
+    assert torch.equal(last, given[4])
     assert out.shape == (1, 0, 2, 5)
     assert all(0 == one.abs().sum() for one in found)
 
@@ -179,7 +196,7 @@ def test_under_the_transforms_of_torch():
     weights = randn(2, 2 * 5 + 1, 3, seed=7)
 
     def ours(x, w):
-        return unit_networks.run(x, reads, first, w, held, accumulate=True, decode="sin")[1]
+        return unit_networks.run(x, reads, first, w, held, accumulate=True, decode="sin").readouts
 
     def theirs(x, w):
         values = reference(*(one[None] for one in (x, reads, first, w, held)), accumulate=True)[0]

@@ -130,25 +130,32 @@ def test_finite_differences_agree():
     assert torch.autograd.gradcheck(outputs, point)
 
 
+@pytest.mark.parametrize("mapped", [False, True])
 @pytest.mark.parametrize("variant", ["lstm", "gato"])
-def test_the_operators_pass_torchs_own_checks(variant):
-    """Schemas, fake tensors and dispatch; of a step that decodes as well."""
+def test_the_operators_pass_torchs_own_checks(variant, mapped):
+    """Schemas, fake tensors and dispatch; of a step that decodes as well, read or not."""
     cell = make(variant, 16 if variant == "gato" else 8)
     form = cell.lanes()
     operators.announce(form.step)
     xs = torch.randn(4, 2, 3, dtype=torch.float64)
     initial = [torch.randn(1, 2, 8, dtype=torch.float64) for _ in form.fields]
-    projected, weights = form.project(xs).detach()[None], form.weights.detach()[None]
-    forward = (form.step.name, projected, weights, list(form.constants), initial)
-    results = operators.recurrence(*forward)
-    seeds = [torch.randn_like(one) for one in results]
-    backward = (*forward, results[: form.step.states], seeds)
-    for operator, arguments in (
-        (operators.recurrence, forward),
-        (operators.recurrence_backward, backward),
-    ):
-        found = torch.library.opcheck(operator.default, arguments)
-        assert {"SUCCESS"} == set(found.values())
+    inputs, weights = [form.project(xs).detach()[None]], form.weights.detach()[None]
+    if mapped:
+        inputs = [one.detach()[None] for one in (xs, form.project.weight, form.project.bias)]
+    for read in (True, False):
+        forward = (form.step.name, inputs, weights, list(form.constants), initial, read)
+        results = operators.recurrence(*forward)
+        states = results[: form.step.states]
+        assert all(map(torch.equal, results[len(states) :], (one[:, -1] for one in states)))
+        assert len(results) == 2 * len(states) + (read and form.step.readouts > 0)
+        seeds = [torch.randn_like(one) for one in results]
+        backward = (*forward[:-1], states, seeds, True)
+        for operator, arguments in (
+            (operators.recurrence, forward),
+            (operators.recurrence_backward, backward),
+        ):
+            found = torch.library.opcheck(operator.default, arguments)
+            assert {"SUCCESS"} == set(found.values())
 
 
 @pytest.mark.parametrize(
@@ -156,27 +163,50 @@ def test_the_operators_pass_torchs_own_checks(variant):
     [
         (r"expected an initial state \(1 or 1, 2, 8\), got \(1, 2, 4\)", {3: (1, 2, 4)}),
         (r"expected weights \(1 or 1, 4, 8\), got \(1, 3, 8\)", {1: (1, 3, 8)}),
-        (r"expected projected inputs \(R, T, B, 4·J\), got \(5, 2, 32\)", {0: (5, 2, 32)}),
+        (
+            r"expected projected inputs \(R, T, B, 4·J\), or x .*, got \(5, 2, 32\)",
+            {0: [(5, 2, 32)]},
+        ),
+        (r"projected inputs \(R, T, B, 4·J\).*, got \(1, 5, 2, 33\)", {0: [(1, 5, 2, 33)]}),
         ("expected 1 constants, got 0", {2: None}),
         ("expected weights in torch.float64 on cpu, got torch.float32", {1: torch.float32}),
+        (
+            r"expected weight_ih \(1 or 1, 32, 3\), got \(1, 32, 2\)",
+            {0: [(1, 5, 2, 3), (1, 32, 2), (1, 32)]},
+        ),
+        (
+            r"expected bias_ih \(1 or 1, 32\), got \(1, 31\)",
+            {0: [(1, 5, 2, 3), (1, 32, 3), (1, 31)]},
+        ),
+        (
+            r"or x \(R, T, B, D\), .*got \(1, 5, 2, 3\), \(1, 32, 3\)",
+            {0: [(1, 5, 2, 3), (1, 32, 3)]},
+        ),
+        (r"got \(1, 5, 2, 0\), \(1, 32, 0\)", {0: [(1, 5, 2, 0), (1, 32, 0), (1, 32)]}),
     ],
 )
 def test_a_kernel_is_not_let_loose_on_other_shapes(said, change):
     """It would write beyond the end of its arrays."""
     form = make("lstm").lanes()
     operators.announce(form.step)
-    shapes = [(1, 5, 2, 32), (1, 4, 8), None, (1, 2, 8)]
+    shapes = [[(1, 5, 2, 32)], (1, 4, 8), None, (1, 2, 8)]
     ((place, value),) = change.items()
-    tensors = [torch.zeros(s, dtype=torch.float64) if s else [0.0] for s in shapes]
+    if isinstance(value, (list, tuple)):
+        shapes[place] = value
+
+    def zeros(shape):
+        if isinstance(shape, list):
+            return [zeros(one) for one in shape]
+        return torch.zeros(shape, dtype=torch.float64)
+
+    tensors = [zeros(shape) if shape else [0.0] for shape in shapes]
     if value is None:
         tensors[place] = []
     elif isinstance(value, torch.dtype):
         tensors[place] = tensors[place].to(value)
-    else:
-        tensors[place] = torch.zeros(value, dtype=torch.float64)
-    projected, weights, constants, initial = tensors
+    inputs, weights, constants, initial = tensors
     with pytest.raises(ValueError, match=said):
-        operators.recurrence(form.step.name, projected, weights, constants, [initial] * 2)
+        operators.recurrence(form.step.name, inputs, weights, constants, [initial] * 2, True)  # noqa: FBT003
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # by torch

@@ -15,10 +15,10 @@ sys.path.insert(0, sys.argv[1])
 import cells
 from fused_models import everything, start
 torch.set_num_threads(1)
-for name, knobs in (("lstm-diag", {}), ("gato-2", {"k": 8})):
+for name, inputs, knobs in (("lstm-diag", 3, {}), ("lstm-diag", 9, {}), ("gato-2", 2, {"k": 8})):
     generator = torch.Generator().manual_seed(0)
-    cell = cells.get(name)(3, 70, generator=generator, **knobs)
-    xs = torch.randn(40, 6, 3, generator=generator)
+    cell = cells.get(name)(inputs, 70, generator=generator, **knobs)
+    xs = torch.randn(40, 6, inputs, generator=generator)
     for one in everything(cell, "fused", xs, start(cell, 6, dtype=torch.float32)):
         print(name, hashlib.sha256(one.detach().contiguous().numpy().tobytes()).hexdigest())
 """

@@ -258,12 +258,14 @@ def test_slopes_of_states_alone_and_results_where_they_are_wanted():
     draw = torch.Generator().manual_seed(0)
     p, w = torch.randn(1, 5, 2, 16, generator=draw), torch.randn(1, 4, 4, generator=draw)
     begin = [torch.randn(1, 2, 4, generator=draw) for _ in range(2)]
+    p = [p]
     states = numba_kernels.forward(step, p, w, [0.0], begin)
     own = [torch.full_like(one, torch.nan) for one in states]
-    assert numba_kernels.forward(step, p, w, [0.0], begin, own)[0] is own[0]
+    assert numba_kernels.forward(step, p, w, [0.0], begin, out=own)[0] is own[0]
     assert all(map(torch.equal, own, states))
     seeds = [torch.randn(one.shape, generator=draw) for one in states]
-    *_, h, c = numba_kernels.backward(step, p, w, [0.0], begin, states, seeds)
+    none = [torch.empty(1, 0, 0)] * 2
+    *_, h, c = numba_kernels.backward(step, p, w, [0.0], begin, states, [*seeds, *none])
     there = [torch.full_like(one, torch.nan) for one in begin]
     for found in (
         numba_kernels.slopes(step, p, w, [0.0], begin, states, seeds),

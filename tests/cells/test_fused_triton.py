@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cells
-from cells.fused import catalogue, numba_printer, program, triton_kernels, triton_printer
+from cells.fused import catalogue, numba_tile_printer, program, triton_kernels, triton_printer
 from cells.fused.triton_kernels import launch
 
 STEPS = {step.name: step for step in catalogue.steps()}
@@ -43,7 +43,7 @@ def test_the_interpreter_agrees_with_the_reference(module, tmp_path):
 def test_every_operation_can_be_said():
     """What a program may hold, in both languages."""
     known = {*program._OPERATIONS.values(), "softlog"}
-    for printer in (numba_printer, triton_printer):
+    for printer in (numba_tile_printer, triton_printer):
         assert known == printer._CALLS.keys() | printer._INFIX.keys()
 
 

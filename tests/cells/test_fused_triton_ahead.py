@@ -96,9 +96,10 @@ def test_a_launch_compiles_once_and_loses_no_precision(compiled):
     for steps, batch, units in ((5, 2, 7), (16, 1, 16), (1, 1, 1)):
         projected = torch.zeros(1, steps, batch, step.inputs * units)
         initial = [torch.zeros(1, batch, units)] * 2
-        arguments = (step, projected, torch.zeros(1, 3, units), [0.7], initial)
+        arguments = (step, [projected], torch.zeros(1, 3, units), [0.7], initial)
         *states, readouts = triton_kernels.forward(*arguments)
-        seeds = [states[0], states[1].new_empty(1, 0, 0, 0), readouts]
+        none = states[1].new_empty(1, 0, 0, 0)
+        seeds = [states[0], none, initial[0], none, readouts]
         triton_kernels.backward(*arguments, states, seeds)
     assert ["forward", "backward"] * 3 == [name for name, _ in compiled]
     assert 2 == len({kernel.hash for _, kernel in compiled})

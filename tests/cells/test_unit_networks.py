@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 import torch
-from unit_network_models import CASES, answers, decoded, results, tensors
+from unit_network_models import CASES, answers, decoded, ended, results, tensors
 
 from cells.fused import unit_networks
 
@@ -32,6 +32,12 @@ def test_what_is_decoded_too(case, decode):
     decoded(OPERATORS, case, decode)
 
 
+@pytest.mark.parametrize("case", [*CASES, WIDE])
+def test_the_last_value_by_itself(case):
+    """With and without the others, and with gradients of both."""
+    ended(OPERATORS, case)
+
+
 @pytest.mark.parametrize("threads", [2, 3])
 def test_equal_runs_have_equal_bits_on_any_number_of_threads(threads, monkeypatch):
     """Each row's sums are its own, and are added up in one order."""
@@ -52,15 +58,19 @@ def test_equal_runs_have_equal_bits_on_any_number_of_threads(threads, monkeypatc
 def test_the_operators_are_what_torch_expects(decode):
     """Schema, fake tensors and the dispatcher agree with what they do."""
     *given, gradient = tensors(*WIDE[:2])
-    forward = (*given, True, decode)
-    values = unit_networks.networks(*forward)[0]
-    seeds = (
-        gradient,
-        torch.cat((gradient, gradient), -1) if decode else gradient.new_empty(1, 0, 0, 0),
-    )
-    backward = (*given, values, *seeds, True, decode, True)
-    for operator, arguments in zip(OPERATORS, (forward, backward), strict=True):
-        assert {"SUCCESS"} == set(torch.library.opcheck(operator.default, arguments).values())
+    nothing = gradient.new_empty(1, 0, 0, 0)
+    for every in (True, False):
+        forward = (*given, True, every, decode if every else "")
+        last, values, *readouts = unit_networks.networks(*forward)
+        seeds = (
+            torch.randn_like(last),
+            gradient if every else nothing,
+            torch.randn_like(readouts[0]) if readouts else nothing,
+        )
+        backward = (*given, values if readouts else nothing, *seeds, True, forward[-1], True)
+        for operator, arguments in zip(OPERATORS, (forward, backward), strict=True):
+            found = torch.library.opcheck(operator.default, arguments)
+            assert {"SUCCESS"} == set(found.values())
 
 
 def test_finite_differences_agree_on_networks_of_units():
@@ -68,9 +78,15 @@ def test_finite_differences_agree_on_networks_of_units():
     torch.manual_seed(0)
     sizes = [(4, 2, 3), (4, 2, 5), (2, 5), (2 * 6 + 1, 5), (2, 5)]
     point = [torch.randn(size, dtype=torch.float64, requires_grad=True) for size in sizes]
-    for accumulate, decode in itertools.product((True, False), ("", "cos", "sin")):
-        how = {"accumulate": accumulate, "decode": decode}
-        assert torch.autograd.gradcheck(lambda *a, h=how: unit_networks.run(*a, **h), point)
+    for accumulate, decode, every in itertools.product(
+        (True, False), ("", "cos", "sin"), (True, False)
+    ):
+        how = {"accumulate": accumulate, "decode": decode, "every": every}
+
+        def results(*tensors, how=how):
+            return tuple(one for one in unit_networks.run(*tensors, **how) if one is not None)
+
+        assert torch.autograd.gradcheck(results, point)
 
 
 @pytest.mark.parametrize(
@@ -88,4 +104,4 @@ def test_networks_of_units_are_not_let_loose_on_other_shapes(said, place, size):
     sizes[place] = size
     tensors = [torch.zeros(one, dtype=torch.float64) for one in sizes]
     with pytest.raises(ValueError, match=said):
-        unit_networks.networks(*tensors, True, "")  # noqa: FBT003
+        unit_networks.networks(*tensors, True, True, "")  # noqa: FBT003

@@ -50,13 +50,15 @@ def reference(x, reads, first, weights, held, accumulate):
     return held + entries.cumsum(1) if accumulate else entries + 0 * held.detach().nan_to_num()
 
 
-def answers(given, gradient, accumulate, decode="", of_readouts=None):
-    """Sums, what is decoded, and all gradients, by autograd."""
+def answers(given, gradient, accumulate, decode="", of_readouts=None, of_last=None):
+    """The last sum, all of them, what is decoded, and all gradients, by autograd."""
     leaves = [one.clone().requires_grad_() for one in given]
     out = reference(*leaves, accumulate)
     seed = gradient.expand(max(len(gradient), len(out)), *gradient.shape[1:])
     out = out.expand_as(seed)
-    results, seeds = [out], [seed]
+    last = out[:, -1]
+    of_last = torch.zeros_like(last) if of_last is None else of_last.expand_as(last)
+    results, seeds = [last, out], [of_last, seed]
     if decode:
         both = torch.cat((leaves[1].expand_as(out), out), -1)
         results.append(getattr(torch, decode)(both))
@@ -66,13 +68,27 @@ def answers(given, gradient, accumulate, decode="", of_readouts=None):
     return [*(one.detach() for one in results), *zeros]
 
 
-def results(operators, given, gradient, accumulate, *, wanted=True, decode="", of_readouts=None):
+def results(
+    operators,
+    given,
+    gradient,
+    accumulate,
+    *,
+    wanted=True,
+    decode="",
+    of_readouts=None,
+    of_last=None,
+):
     """The same by two operators; a gradient of size 0 stands for zeros."""
     forward, backward = operators
     nothing = given[0].new_empty(1, 0, 0, 0)
-    found = forward(*given, accumulate, decode)
-    values = found[0] if decode else nothing
-    seeds = (gradient, nothing if of_readouts is None else of_readouts)
+    found = forward(*given, accumulate, True, decode)  # noqa: FBT003
+    values = found[1] if decode else nothing
+    seeds = (
+        given[0].new_empty(1, 0, 0) if of_last is None else of_last,
+        gradient,
+        nothing if of_readouts is None else of_readouts,
+    )
     gradients = backward(*given, values, *seeds, accumulate, decode, wanted)
     replicates = max(len(one) for one in (found[0], *seeds))
     assert all(len(one) == replicates for one in gradients)
@@ -80,6 +96,21 @@ def results(operators, given, gradient, accumulate, *, wanted=True, decode="", o
         *(one.expand(replicates, *one.shape[1:]) for one in found),
         *(one.sum_to_size(of.shape) for one, of in zip(gradients, given, strict=True)),
     ]
+
+
+def ended(operators, case):
+    """Compare both where the last value alone is wanted, and has a gradient; or all, and it has one too."""
+    replicates, (_, batch, units, *_), accumulate = case
+    *given, gradient = tensors(*case[:2])
+    seed = randn(replicates[-1], batch, units, seed=13)
+    (alone, *rest) = operators[0](*given, accumulate, False, "")  # noqa: FBT003
+    assert [0] == [one.numel() for one in rest]
+    for own in (gradient, gradient.new_empty(1, 0, 0, 0)):
+        ours = results(operators, given, own, accumulate, of_last=seed)
+        wanted = own if own.numel() else torch.zeros_like(gradient)
+        theirs = answers(given, wanted, accumulate, of_last=seed)
+        torch.testing.assert_close(ours, theirs, atol=1e-11, rtol=1e-11)
+        assert torch.equal(alone.expand_as(ours[0]), ours[0])
 
 
 def decoded(operators, case, decode):

@@ -1,28 +1,30 @@
 """Generated from the step 'gato_recurrent_sigmoid'; do not edit: `python -m cells.fused` writes it anew."""
 
-# with numba_math, numba_circular and numba_tiles as of a44698617c00
+# with numba_math, numba_circular, numba_apart and numba_tiles as of a9e553c1f932
 import math
 
-from numba import njit
+import numpy as np
 
+from cells.fused.numba_apart import apart, kernel, part
 from cells.fused.numba_circular import cos, sin
-from cells.fused.numba_math import FAST, exp, sigmoid, sign, softlog, tanh
+from cells.fused.numba_math import exp, sigmoid, sign, softlog, tanh
 from cells.fused.numba_tiles import add, aligned, copy, soon
 
 LANES = 64
 NUMBERS = (0.0, 1.0,)
 
 
-@njit(forceinline=True, fastmath=FAST, error_model="numpy")
-def forward_tile(tile, numbers, width):
-    """One step of ``width`` units, in place."""
+@apart
+def forward_tile(tile, given, out0, units, begin, numbers, width):
+    """One step."""
     c0 = numbers[0]
-    k0 = numbers[1]
-    k1 = numbers[2]
-    for j in range(width):
+    at = np.uintp(begin)
+    at0 = np.uintp(0 * units + begin)
+    at1 = np.uintp(1 * units + begin)
+    for j in range(np.uintp(width)):
         s0 = tile[j]
-        p0 = tile[64 + j]
-        p1 = tile[128 + j]
+        p0 = given[at0 + j]
+        p1 = given[at1 + j]
         w0 = tile[192 + j]
         w1 = tile[256 + j]
         v0 = w0 * s0
@@ -35,18 +37,20 @@ def forward_tile(tile, numbers, width):
         v7 = tanh(v3)
         v8 = v6 + v7
         tile[j] = v8
+        out0[at + j] = v8
 
 
-@njit(forceinline=True, fastmath=FAST, error_model="numpy")
-def backward_tile(tile, numbers, width):
-    """Gradients of one step, in place of inputs and of the state's gradients; the weights' are added up."""
+@apart
+def backward_tile(tile, given, units, begin, numbers, width):
+    """Gradients of one step; the weights' are added up."""
     c0 = numbers[0]
-    k0 = numbers[1]
     k1 = numbers[2]
-    for j in range(width):
+    at0 = np.uintp(0 * units + begin)
+    at1 = np.uintp(1 * units + begin)
+    for j in range(np.uintp(width)):
         s0 = tile[j]
-        p0 = tile[64 + j]
-        p1 = tile[128 + j]
+        p0 = given[at0 + j]
+        p1 = given[at1 + j]
         w0 = tile[192 + j]
         w1 = tile[256 + j]
         g0 = tile[448 + j]
@@ -79,12 +83,11 @@ def backward_tile(tile, numbers, width):
         tile[384 + j] += v17
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def forward(projected, weights, numbers, initial0, out0, first, last):
+@part
+def forward_rows(projected, weights, initial0, numbers, out0, scratch, first, last):
     """Rows ``first`` to ``last`` of replicates times batch, all steps."""
     replicates, steps, batch, units = out0.shape
     tiles = (units + LANES - 1) // LANES
-    scratch = aligned(tiles, 5 * LANES, projected)
     for row in range(first, last):
         r, b = row // batch, row % batch
         projected_r = r if projected.shape[0] > 1 else 0
@@ -102,21 +105,25 @@ def forward(projected, weights, numbers, initial0, out0, first, last):
             for k in range(tiles):
                 tile, begin = scratch[k], k * LANES
                 width = min(LANES, units - begin)
-                copy(tile, 64, given, 0 * units + begin, width)
-                copy(tile, 128, given, 1 * units + begin, width)
                 soon(following, 0 * units + begin, width)
                 soon(following, 1 * units + begin, width)
-                forward_tile(tile, numbers, width)
-                copy(out0[r, t, b], begin, tile, 0, width)
+                forward_tile(tile, given, out0[r, t, b], units, begin, numbers, width)
                 soon(out0[r, min(t + 1, steps - 1), b], begin, width)
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def backward(projected, weights, numbers, initial0, out0, gradient0, to_projected, to_weights, to_initial0, first, last):
+@kernel
+def forward(projected, weights, initial0, numbers, out0, first, last):
+    """See forward_rows."""
+    tiles = (out0.shape[3] + LANES - 1) // LANES
+    scratch = aligned(tiles, 5 * LANES, out0)
+    forward_rows(projected, weights, initial0, numbers, out0, scratch, first, last)
+
+
+@part
+def backward_rows(projected, weights, initial0, out0, gradient0, final0, numbers, to_projected, to_weights, to_initial0, scratch, first, last):
     """The gradients of those rows; one of size 0 stands for zeros, or is not wanted."""
     _, steps, batch, units = out0.shape
     tiles = (units + LANES - 1) // LANES
-    scratch = aligned(tiles, 8 * LANES, projected)
     for row in range(first, last):
         r, b = row // batch, row % batch
         projected_r = r if projected.shape[0] > 1 else 0
@@ -124,12 +131,15 @@ def backward(projected, weights, numbers, initial0, out0, gradient0, to_projecte
         initial0_r = r if initial0.shape[0] > 1 else 0
         out0_r = r if out0.shape[0] > 1 else 0
         gradient0_r = r if gradient0.shape[0] > 1 else 0
+        final0_r = r if final0.shape[0] > 1 else 0
         for k in range(tiles):
             tile, begin = scratch[k], k * LANES
             width = min(LANES, units - begin)
             copy(tile, 192, weights[weights_r, 0], begin, width)
             copy(tile, 256, weights[weights_r, 1], begin, width)
             tile[320 :] = 0
+            if final0.size:
+                copy(tile, 448, final0[final0_r, b], begin, width)
         for back in range(steps):
             t = steps - 1 - back
             given = projected[projected_r, t, b]
@@ -137,8 +147,6 @@ def backward(projected, weights, numbers, initial0, out0, gradient0, to_projecte
             for k in range(tiles):
                 tile, begin = scratch[k], k * LANES
                 width = min(LANES, units - begin)
-                copy(tile, 64, given, 0 * units + begin, width)
-                copy(tile, 128, given, 1 * units + begin, width)
                 soon(following, 0 * units + begin, width)
                 soon(following, 1 * units + begin, width)
                 if t > 0:
@@ -149,7 +157,7 @@ def backward(projected, weights, numbers, initial0, out0, gradient0, to_projecte
                 if gradient0.size:
                     add(tile, 448, gradient0[gradient0_r, t, b], begin, width)
                     soon(gradient0[gradient0_r, max(t - 1, 0), b], begin, width)
-                backward_tile(tile, numbers, width)
+                backward_tile(tile, given, units, begin, numbers, width)
                 if to_projected.size:
                     copy(to_projected[r, t, b], 0 * units + begin, tile, 64, width)
                     copy(to_projected[r, t, b], 1 * units + begin, tile, 128, width)
@@ -162,3 +170,11 @@ def backward(projected, weights, numbers, initial0, out0, gradient0, to_projecte
                 copy(to_weights[r, b, 0], begin, tile, 320, width)
                 copy(to_weights[r, b, 1], begin, tile, 384, width)
             copy(to_initial0[r, b], begin, tile, 448, width)
+
+
+@kernel
+def backward(projected, weights, initial0, out0, gradient0, final0, numbers, to_projected, to_weights, to_initial0, first, last):
+    """See backward_rows."""
+    tiles = (out0.shape[3] + LANES - 1) // LANES
+    scratch = aligned(tiles, 8 * LANES, out0)
+    backward_rows(projected, weights, initial0, out0, gradient0, final0, numbers, to_projected, to_weights, to_initial0, scratch, first, last)

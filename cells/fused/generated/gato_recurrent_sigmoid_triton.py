@@ -64,8 +64,8 @@ def forward(projected, weights, initial0, out0, c0: tl.float64, projected_r, wei
 
 
 @triton.jit(do_not_specialize=['projected_r', 'weights_r', 'initial0_r', 'states_r', 'gradients_r', 'steps', 'batch', 'units', 'lanes'])
-def backward(projected, weights, initial0, out0, gradient0, to_projected, to_weights, to_initial0, c0: tl.float64, projected_r, weights_r, initial0_r, states_r, gradients_r, steps, batch, units, lanes, GIVEN0: tl.constexpr, BLOCK: tl.constexpr, DEPTH: tl.constexpr):
-    """The gradients; those of the states that are not GIVEN are zero. The weights' are per lane."""
+def backward(projected, weights, initial0, out0, gradient0, final0, to_projected, to_weights, to_initial0, c0: tl.float64, projected_r, weights_r, initial0_r, states_r, gradients_r, steps, batch, units, lanes, GIVEN0: tl.constexpr, FINAL0: tl.constexpr, BLOCK: tl.constexpr, DEPTH: tl.constexpr):
+    """The gradients; those of results that are not GIVEN, or FINAL, are zero. The weights' are per lane."""
     dtype = projected.dtype.element_ty
     lane = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     live = lane < lanes
@@ -80,7 +80,7 @@ def backward(projected, weights, initial0, out0, gradient0, to_projected, to_wei
     w1 = tl.load(weights + r * weights_r + 1 * units + j, live, other=0.0)
     first0 = tl.load(initial0 + r * initial0_r + b * units + j, live, other=0.0)
     zero = tl.full((BLOCK,), 0.0, dtype)
-    carry0 = zero
+    carry0 = tl.load(final0 + lane, live, other=0.0) if FINAL0 else zero
     total0 = zero
     total1 = zero
     at = r * projected_r + b * 2 * units + j

@@ -11,7 +11,7 @@ BACKWARD_LOADS = 9
 
 # not compiled anew for every size
 @triton.jit(do_not_specialize=['projected_r', 'weights_r', 'initial0_r', 'initial1_r', 'steps', 'batch', 'units', 'lanes'])
-def forward(projected, weights, initial0, initial1, out0, out1, readouts, c0: tl.float64, projected_r, weights_r, initial0_r, initial1_r, steps, batch, units, lanes, BLOCK: tl.constexpr, DEPTH: tl.constexpr):
+def forward(projected, weights, initial0, initial1, out0, out1, readouts, c0: tl.float64, projected_r, weights_r, initial0_r, initial1_r, steps, batch, units, lanes, READ: tl.constexpr, BLOCK: tl.constexpr, DEPTH: tl.constexpr):
     """The states after every step, of BLOCK lanes per program."""
     dtype = projected.dtype.element_ty
     lane = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -71,15 +71,18 @@ def forward(projected, weights, initial0, initial1, out0, out1, readouts, c0: tl
             v15 = v14 * s1
             v16 = tanh(v12)
             v17 = v15 + v16
-            v18 = cos(v17)
-            v19 = cos(v8)
             n0 = v8
             n1 = v17
             there = live & (time + i < steps)
             tl.store(out0 + to + (time + i) * row_size, n0, there)
             tl.store(out1 + to + (time + i) * row_size, n1, there)
-            tl.store(readouts + read + ((time + i) * 2 * row_size + 0 * units), v18, there)
-            tl.store(readouts + read + ((time + i) * 2 * row_size + 1 * units), v19, there)
+            if READ:
+                a0 = n0
+                a1 = n1
+                v0 = cos(a1)
+                v1 = cos(a0)
+                tl.store(readouts + read + ((time + i) * 2 * row_size + 0 * units), v0, there)
+                tl.store(readouts + read + ((time + i) * 2 * row_size + 1 * units), v1, there)
             s0 = n0
             s1 = n1
         queue_p0 = next_p0
@@ -88,8 +91,8 @@ def forward(projected, weights, initial0, initial1, out0, out1, readouts, c0: tl
 
 
 @triton.jit(do_not_specialize=['projected_r', 'weights_r', 'initial0_r', 'initial1_r', 'states_r', 'gradients_r', 'gradient_r', 'steps', 'batch', 'units', 'lanes'])
-def backward(projected, weights, initial0, initial1, out0, out1, gradient0, gradient1, gradient, to_projected, to_weights, to_initial0, to_initial1, c0: tl.float64, projected_r, weights_r, initial0_r, initial1_r, states_r, gradients_r, gradient_r, steps, batch, units, lanes, GIVEN0: tl.constexpr, GIVEN1: tl.constexpr, GIVEN: tl.constexpr, BLOCK: tl.constexpr, DEPTH: tl.constexpr):
-    """The gradients; those of the states that are not GIVEN are zero. The weights' are per lane."""
+def backward(projected, weights, initial0, initial1, out0, out1, gradient0, gradient1, final0, final1, gradient, to_projected, to_weights, to_initial0, to_initial1, c0: tl.float64, projected_r, weights_r, initial0_r, initial1_r, states_r, gradients_r, gradient_r, steps, batch, units, lanes, GIVEN0: tl.constexpr, GIVEN1: tl.constexpr, FINAL0: tl.constexpr, FINAL1: tl.constexpr, GIVEN: tl.constexpr, BLOCK: tl.constexpr, DEPTH: tl.constexpr):
+    """The gradients; those of results that are not GIVEN, or FINAL, are zero. The weights' are per lane."""
     dtype = projected.dtype.element_ty
     lane = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     live = lane < lanes
@@ -107,8 +110,8 @@ def backward(projected, weights, initial0, initial1, out0, out1, gradient0, grad
     first0 = tl.load(initial0 + r * initial0_r + b * units + j, live, other=0.0)
     first1 = tl.load(initial1 + r * initial1_r + b * units + j, live, other=0.0)
     zero = tl.full((BLOCK,), 0.0, dtype)
-    carry0 = zero
-    carry1 = zero
+    carry0 = tl.load(final0 + lane, live, other=0.0) if FINAL0 else zero
+    carry1 = tl.load(final1 + lane, live, other=0.0) if FINAL1 else zero
     total0 = zero
     total1 = zero
     total2 = zero
@@ -117,8 +120,8 @@ def backward(projected, weights, initial0, initial1, out0, out1, gradient0, grad
     before = r * states_r + b * units + j
     later = r * gradients_r + b * units + j
     decoded = r * gradient_r + b * 2 * units + j
-    a0 = tl.load(out0 + before + (steps - 1) * row_size, live & (steps > 0), other=0.0)
-    a1 = tl.load(out1 + before + (steps - 1) * row_size, live & (steps > 0), other=0.0)
+    a0 = tl.load(out0 + before + (steps - 1) * row_size, live & (steps > 0), other=0.0) if GIVEN else zero
+    a1 = tl.load(out1 + before + (steps - 1) * row_size, live & (steps > 0), other=0.0) if GIVEN else zero
     time = steps - 1
     queue_p0 = ()
     queue_p1 = ()
@@ -135,7 +138,7 @@ def backward(projected, weights, initial0, initial1, out0, out1, gradient0, grad
         queue_p0 += (tl.load(projected + at + ((time - i) * wide + 0 * units), there, other=0.0),)
         queue_p1 += (tl.load(projected + at + ((time - i) * wide + 1 * units), there, other=0.0),)
         queue_p2 += (tl.load(projected + at + ((time - i) * wide + 2 * units), there, other=0.0),)
-        queue_s0 += (tl.load(out0 + before + (time - i - 1) * row_size, follows, other=first0),)
+        queue_s0 += (tl.load(out0 + before + (time - i - 1) * row_size, follows, other=first0) if GIVEN else zero,)
         queue_s1 += (tl.load(out1 + before + (time - i - 1) * row_size, follows, other=first1),)
         queue_g0 += (tl.load(gradient0 + later + (time - i) * row_size, there, other=0.0) if GIVEN0 else zero,)
         queue_g1 += (tl.load(gradient1 + later + (time - i) * row_size, there, other=0.0) if GIVEN1 else zero,)
@@ -158,7 +161,7 @@ def backward(projected, weights, initial0, initial1, out0, out1, gradient0, grad
             next_p0 += (tl.load(projected + at + ((time - (DEPTH + i)) * wide + 0 * units), there, other=0.0),)
             next_p1 += (tl.load(projected + at + ((time - (DEPTH + i)) * wide + 1 * units), there, other=0.0),)
             next_p2 += (tl.load(projected + at + ((time - (DEPTH + i)) * wide + 2 * units), there, other=0.0),)
-            next_s0 += (tl.load(out0 + before + (time - (DEPTH + i) - 1) * row_size, follows, other=first0),)
+            next_s0 += (tl.load(out0 + before + (time - (DEPTH + i) - 1) * row_size, follows, other=first0) if GIVEN else zero,)
             next_s1 += (tl.load(out1 + before + (time - (DEPTH + i) - 1) * row_size, follows, other=first1),)
             next_g0 += (tl.load(gradient0 + later + (time - (DEPTH + i)) * row_size, there, other=0.0) if GIVEN0 else zero,)
             next_g1 += (tl.load(gradient1 + later + (time - (DEPTH + i)) * row_size, there, other=0.0) if GIVEN1 else zero,)
@@ -174,55 +177,56 @@ def backward(projected, weights, initial0, initial1, out0, out1, gradient0, grad
             q1 = queue_q1[i]
             g0 = carry0 + queue_g0[i]
             g1 = carry1 + queue_g1[i]
-            v0 = sin(a0)
-            v1 = -v0
-            v2 = q1 * v1
-            v3 = sin(a1)
-            v4 = -v3
-            v5 = q0 * v4
-            v6 = g0 + v2
-            v7 = g1 + v5
-            v8 = w0 * s1
-            v9 = p0 + v8
-            v10 = w1 * s1
-            v11 = p1 + v10
-            v12 = w2 * s1
-            v13 = p2 + v12
-            v14 = sigmoid(v11)
-            v15 = c0 * v14
-            v16 = tanh(v13)
-            v17 = v16 * v16
-            v18 = k1 - v17
-            v19 = v7 * v18
-            v20 = v7 * v15
-            v21 = v7 * s1
-            v22 = v21 * c0
-            v23 = k1 - v14
-            v24 = v14 * v23
-            v25 = v22 * v24
-            v26 = v19 * w2
-            v27 = v19 * s1
-            v28 = v20 + v26
-            v29 = v25 * w1
-            v30 = v25 * s1
-            v31 = v28 + v29
-            v35s = sigmoid(v9)
-            v35 = v6 * v35s
-            v36 = v35 * w0
-            v37 = v35 * s1
-            v38 = v31 + v36
+            if GIVEN:
+                v0 = sin(a0)
+                v1 = -v0
+                v2 = q1 * v1
+                v3 = sin(a1)
+                v4 = -v3
+                v5 = q0 * v4
+                g0 = g0 + v2
+                g1 = g1 + v5
+            v0 = w0 * s1
+            v1 = p0 + v0
+            v2 = w1 * s1
+            v3 = p1 + v2
+            v4 = w2 * s1
+            v5 = p2 + v4
+            v6 = sigmoid(v3)
+            v7 = c0 * v6
+            v8 = tanh(v5)
+            v9 = v8 * v8
+            v10 = k1 - v9
+            v11 = g1 * v10
+            v12 = g1 * v7
+            v13 = g1 * s1
+            v14 = v13 * c0
+            v15 = k1 - v6
+            v16 = v6 * v15
+            v17 = v14 * v16
+            v18 = v11 * w2
+            v19 = v11 * s1
+            v20 = v12 + v18
+            v21 = v17 * w1
+            v22 = v17 * s1
+            v23 = v20 + v21
+            v27s = sigmoid(v1)
+            v27 = g0 * v27s
+            v28 = v27 * w0
+            v29 = v27 * s1
+            v30 = v23 + v28
             valid = time - i >= 0
             there = live & valid
-            tl.store(to_projected + to + ((time - i) * wide + 0 * units), v35, there)
-            tl.store(to_projected + to + ((time - i) * wide + 1 * units), v25, there)
-            tl.store(to_projected + to + ((time - i) * wide + 2 * units), v19, there)
-            carry0 = tl.where(valid, v6, carry0)
-            carry1 = tl.where(valid, v38, carry1)
+            tl.store(to_projected + to + ((time - i) * wide + 0 * units), v27, there)
+            tl.store(to_projected + to + ((time - i) * wide + 1 * units), v17, there)
+            tl.store(to_projected + to + ((time - i) * wide + 2 * units), v11, there)
+            carry0 = tl.where(valid, g0, carry0)
+            carry1 = tl.where(valid, v30, carry1)
             a0 = s0
             a1 = s1
-            total0 = tl.where(valid, total0 + v37, total0)
-            total1 = tl.where(valid, total1 + v30, total1)
-            total2 = tl.where(valid, total2 + v27, total2)
+            total0 = tl.where(valid, total0 + v29, total0)
+            total1 = tl.where(valid, total1 + v22, total1)
+            total2 = tl.where(valid, total2 + v19, total2)
         queue_p0 = next_p0
         queue_p1 = next_p1
         queue_p2 = next_p2

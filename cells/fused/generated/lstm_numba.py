@@ -1,31 +1,35 @@
 """Generated from the step 'lstm'; do not edit: `python -m cells.fused` writes it anew."""
 
-# with numba_math, numba_circular and numba_tiles as of a44698617c00
+# with numba_math, numba_circular, numba_apart and numba_tiles as of a9e553c1f932
 import math
 
-from numba import njit
+import numpy as np
 
+from cells.fused.numba_apart import apart, kernel, part
 from cells.fused.numba_circular import cos, sin
-from cells.fused.numba_math import FAST, exp, sigmoid, sign, softlog, tanh
+from cells.fused.numba_math import exp, sigmoid, sign, softlog, tanh
 from cells.fused.numba_tiles import add, aligned, copy, soon
 
 LANES = 64
 NUMBERS = (0.0, 1.0,)
 
 
-@njit(forceinline=True, fastmath=FAST, error_model="numpy")
-def forward_tile(tile, numbers, width):
-    """One step of ``width`` units, in place."""
+@apart
+def forward_tile(tile, given, out0, out1, units, begin, numbers, width):
+    """One step."""
     c0 = numbers[0]
-    k0 = numbers[1]
-    k1 = numbers[2]
-    for j in range(width):
+    at = np.uintp(begin)
+    at0 = np.uintp(0 * units + begin)
+    at1 = np.uintp(1 * units + begin)
+    at2 = np.uintp(2 * units + begin)
+    at3 = np.uintp(3 * units + begin)
+    for j in range(np.uintp(width)):
         s0 = tile[j]
         s1 = tile[64 + j]
-        p0 = tile[128 + j]
-        p1 = tile[192 + j]
-        p2 = tile[256 + j]
-        p3 = tile[320 + j]
+        p0 = given[at0 + j]
+        p1 = given[at1 + j]
+        p2 = given[at2 + j]
+        p3 = given[at3 + j]
         w0 = tile[384 + j]
         w1 = tile[448 + j]
         w2 = tile[512 + j]
@@ -50,21 +54,26 @@ def forward_tile(tile, numbers, width):
         v17 = v15 * v16
         tile[j] = v17
         tile[64 + j] = v14
+        out0[at + j] = v17
+        out1[at + j] = v14
 
 
-@njit(forceinline=True, fastmath=FAST, error_model="numpy")
-def backward_tile(tile, numbers, width):
-    """Gradients of one step, in place of inputs and of the state's gradients; the weights' are added up."""
+@apart
+def backward_tile(tile, given, units, begin, numbers, width):
+    """Gradients of one step; the weights' are added up."""
     c0 = numbers[0]
-    k0 = numbers[1]
     k1 = numbers[2]
-    for j in range(width):
+    at0 = np.uintp(0 * units + begin)
+    at1 = np.uintp(1 * units + begin)
+    at2 = np.uintp(2 * units + begin)
+    at3 = np.uintp(3 * units + begin)
+    for j in range(np.uintp(width)):
         s0 = tile[j]
         s1 = tile[64 + j]
-        p0 = tile[128 + j]
-        p1 = tile[192 + j]
-        p2 = tile[256 + j]
-        p3 = tile[320 + j]
+        p0 = given[at0 + j]
+        p1 = given[at1 + j]
+        p2 = given[at2 + j]
+        p3 = given[at3 + j]
         w0 = tile[384 + j]
         w1 = tile[448 + j]
         w2 = tile[512 + j]
@@ -133,12 +142,11 @@ def backward_tile(tile, numbers, width):
         tile[832 + j] += v40
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def forward(projected, weights, numbers, initial0, initial1, out0, out1, first, last):
+@part
+def forward_rows(projected, weights, initial0, initial1, numbers, out0, out1, scratch, first, last):
     """Rows ``first`` to ``last`` of replicates times batch, all steps."""
     replicates, steps, batch, units = out0.shape
     tiles = (units + LANES - 1) // LANES
-    scratch = aligned(tiles, 10 * LANES, projected)
     for row in range(first, last):
         r, b = row // batch, row % batch
         projected_r = r if projected.shape[0] > 1 else 0
@@ -160,27 +168,28 @@ def forward(projected, weights, numbers, initial0, initial1, out0, out1, first, 
             for k in range(tiles):
                 tile, begin = scratch[k], k * LANES
                 width = min(LANES, units - begin)
-                copy(tile, 128, given, 0 * units + begin, width)
-                copy(tile, 192, given, 1 * units + begin, width)
-                copy(tile, 256, given, 2 * units + begin, width)
-                copy(tile, 320, given, 3 * units + begin, width)
                 soon(following, 0 * units + begin, width)
                 soon(following, 1 * units + begin, width)
                 soon(following, 2 * units + begin, width)
                 soon(following, 3 * units + begin, width)
-                forward_tile(tile, numbers, width)
-                copy(out0[r, t, b], begin, tile, 0, width)
-                copy(out1[r, t, b], begin, tile, 64, width)
+                forward_tile(tile, given, out0[r, t, b], out1[r, t, b], units, begin, numbers, width)
                 soon(out0[r, min(t + 1, steps - 1), b], begin, width)
                 soon(out1[r, min(t + 1, steps - 1), b], begin, width)
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def backward(projected, weights, numbers, initial0, initial1, out0, out1, gradient0, gradient1, to_projected, to_weights, to_initial0, to_initial1, first, last):
+@kernel
+def forward(projected, weights, initial0, initial1, numbers, out0, out1, first, last):
+    """See forward_rows."""
+    tiles = (out0.shape[3] + LANES - 1) // LANES
+    scratch = aligned(tiles, 10 * LANES, out0)
+    forward_rows(projected, weights, initial0, initial1, numbers, out0, out1, scratch, first, last)
+
+
+@part
+def backward_rows(projected, weights, initial0, initial1, out0, out1, gradient0, gradient1, final0, final1, numbers, to_projected, to_weights, to_initial0, to_initial1, scratch, first, last):
     """The gradients of those rows; one of size 0 stands for zeros, or is not wanted."""
     _, steps, batch, units = out0.shape
     tiles = (units + LANES - 1) // LANES
-    scratch = aligned(tiles, 16 * LANES, projected)
     for row in range(first, last):
         r, b = row // batch, row % batch
         projected_r = r if projected.shape[0] > 1 else 0
@@ -191,6 +200,8 @@ def backward(projected, weights, numbers, initial0, initial1, out0, out1, gradie
         out1_r = r if out1.shape[0] > 1 else 0
         gradient0_r = r if gradient0.shape[0] > 1 else 0
         gradient1_r = r if gradient1.shape[0] > 1 else 0
+        final0_r = r if final0.shape[0] > 1 else 0
+        final1_r = r if final1.shape[0] > 1 else 0
         for k in range(tiles):
             tile, begin = scratch[k], k * LANES
             width = min(LANES, units - begin)
@@ -199,6 +210,10 @@ def backward(projected, weights, numbers, initial0, initial1, out0, out1, gradie
             copy(tile, 512, weights[weights_r, 2], begin, width)
             copy(tile, 576, weights[weights_r, 3], begin, width)
             tile[640 :] = 0
+            if final0.size:
+                copy(tile, 896, final0[final0_r, b], begin, width)
+            if final1.size:
+                copy(tile, 960, final1[final1_r, b], begin, width)
         for back in range(steps):
             t = steps - 1 - back
             given = projected[projected_r, t, b]
@@ -206,10 +221,6 @@ def backward(projected, weights, numbers, initial0, initial1, out0, out1, gradie
             for k in range(tiles):
                 tile, begin = scratch[k], k * LANES
                 width = min(LANES, units - begin)
-                copy(tile, 128, given, 0 * units + begin, width)
-                copy(tile, 192, given, 1 * units + begin, width)
-                copy(tile, 256, given, 2 * units + begin, width)
-                copy(tile, 320, given, 3 * units + begin, width)
                 soon(following, 0 * units + begin, width)
                 soon(following, 1 * units + begin, width)
                 soon(following, 2 * units + begin, width)
@@ -228,7 +239,7 @@ def backward(projected, weights, numbers, initial0, initial1, out0, out1, gradie
                 if gradient1.size:
                     add(tile, 960, gradient1[gradient1_r, t, b], begin, width)
                     soon(gradient1[gradient1_r, max(t - 1, 0), b], begin, width)
-                backward_tile(tile, numbers, width)
+                backward_tile(tile, given, units, begin, numbers, width)
                 if to_projected.size:
                     copy(to_projected[r, t, b], 0 * units + begin, tile, 128, width)
                     copy(to_projected[r, t, b], 1 * units + begin, tile, 192, width)
@@ -248,3 +259,11 @@ def backward(projected, weights, numbers, initial0, initial1, out0, out1, gradie
                 copy(to_weights[r, b, 3], begin, tile, 832, width)
             copy(to_initial0[r, b], begin, tile, 896, width)
             copy(to_initial1[r, b], begin, tile, 960, width)
+
+
+@kernel
+def backward(projected, weights, initial0, initial1, out0, out1, gradient0, gradient1, final0, final1, numbers, to_projected, to_weights, to_initial0, to_initial1, first, last):
+    """See backward_rows."""
+    tiles = (out0.shape[3] + LANES - 1) // LANES
+    scratch = aligned(tiles, 16 * LANES, out0)
+    backward_rows(projected, weights, initial0, initial1, out0, out1, gradient0, gradient1, final0, final1, numbers, to_projected, to_weights, to_initial0, to_initial1, scratch, first, last)

@@ -91,8 +91,8 @@ def forward(projected, weights, initial0, initial1, out0, out1, c0: tl.float64, 
 
 
 @triton.jit(do_not_specialize=['projected_r', 'weights_r', 'initial0_r', 'initial1_r', 'states_r', 'gradients_r', 'steps', 'batch', 'units', 'lanes'])
-def backward(projected, weights, initial0, initial1, out0, out1, gradient0, gradient1, to_projected, to_weights, to_initial0, to_initial1, c0: tl.float64, projected_r, weights_r, initial0_r, initial1_r, states_r, gradients_r, steps, batch, units, lanes, GIVEN0: tl.constexpr, GIVEN1: tl.constexpr, BLOCK: tl.constexpr, DEPTH: tl.constexpr):
-    """The gradients; those of the states that are not GIVEN are zero. The weights' are per lane."""
+def backward(projected, weights, initial0, initial1, out0, out1, gradient0, gradient1, final0, final1, to_projected, to_weights, to_initial0, to_initial1, c0: tl.float64, projected_r, weights_r, initial0_r, initial1_r, states_r, gradients_r, steps, batch, units, lanes, GIVEN0: tl.constexpr, GIVEN1: tl.constexpr, FINAL0: tl.constexpr, FINAL1: tl.constexpr, BLOCK: tl.constexpr, DEPTH: tl.constexpr):
+    """The gradients; those of results that are not GIVEN, or FINAL, are zero. The weights' are per lane."""
     dtype = projected.dtype.element_ty
     lane = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     live = lane < lanes
@@ -110,8 +110,8 @@ def backward(projected, weights, initial0, initial1, out0, out1, gradient0, grad
     first0 = tl.load(initial0 + r * initial0_r + b * units + j, live, other=0.0)
     first1 = tl.load(initial1 + r * initial1_r + b * units + j, live, other=0.0)
     zero = tl.full((BLOCK,), 0.0, dtype)
-    carry0 = zero
-    carry1 = zero
+    carry0 = tl.load(final0 + lane, live, other=0.0) if FINAL0 else zero
+    carry1 = tl.load(final1 + lane, live, other=0.0) if FINAL1 else zero
     total0 = zero
     total1 = zero
     total2 = zero
