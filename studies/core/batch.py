@@ -76,6 +76,17 @@ def stacked(batches: Sequence[Batch]) -> Batch:
     )
 
 
+def without_full_lengths(batch: Batch) -> Batch:
+    """``batch``, alone or stacked, without its lengths where every step of every sequence is real.
+
+    What ends where all end is read there, by kernels that then do less.
+    """
+    lengths = batch.lengths
+    if lengths is None or (lengths != batch.inputs.shape[lengths.ndim - 1]).any():
+        return batch
+    return batch._replace(lengths=None)
+
+
 def _present(values: Sequence[np.ndarray | None]) -> np.ndarray | None:
     there = [value for value in values if value is not None]
     return np.stack(there) if there else None

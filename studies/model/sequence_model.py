@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from cells import Recurrent
 from studies.core.task import Features, Tokens
 
 
@@ -41,6 +42,10 @@ class SequenceModel(nn.Module):
         if state is not None and fresh is not None:
             start = self.recurrent.initial_state(*fresh.shape)  # type: ignore[operator]
             state = where(fresh, start, state)
+        if self.decode == "last" and lengths is None and isinstance(self.recurrent, Recurrent):
+            # our own kernels then neither decode nor differentiate the steps before
+            readouts, state = self.recurrent(self.embed(inputs), state, read="last")
+            return self.decoder(readouts), state
         readouts, state = self.recurrent(self.embed(inputs), state)
         if self.decode == "last":
             readouts = readouts[-1] if lengths is None else _at(readouts, lengths - 1)

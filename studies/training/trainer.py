@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from studies.core.batch import Batch, stacked
+from studies.core.batch import Batch, stacked, without_full_lengths
 from studies.core.errors import StudyError
 from studies.core.streams import stream_key
 from studies.core.task import Source, Split, Task
@@ -233,7 +233,7 @@ class Trainer:
                 kind = torch.int64
             return torch.as_tensor(values, device=self.device, dtype=kind)
 
-        return Tensors(*(tensor(values) for values in batch))  # type: ignore[arg-type]
+        return Tensors(*(tensor(values) for values in without_full_lengths(batch)))  # type: ignore[arg-type]
 
     def save(self) -> None:
         """Write the checkpoint, if there is to be one."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.core.batch import Batch, padded, stacked
+from studies.core.batch import Batch, padded, stacked, without_full_lengths
 from studies.core.streams import stream, stream_key
 
 addresses = st.lists(st.integers(-5, 5) | st.text(max_size=3), min_size=1, max_size=4)
@@ -64,3 +64,20 @@ def test_carried_windows_must_agree_in_length():
     ]
     with pytest.raises(ValueError, match="must have one length in all replicates"):
         stacked(batches)
+
+
+def test_lengths_that_say_nothing_are_left_out():
+    """Alone and stacked; one sequence that is shorter keeps all of them."""
+
+    def batch(*lengths):
+        inputs = np.ones((4, len(lengths), 3), np.float32)
+        return Batch(inputs, np.zeros(len(lengths)), np.ones(len(lengths)), np.array(lengths))
+
+    assert without_full_lengths(batch(4, 4)).lengths is None
+    ragged = batch(4, 3)
+    assert without_full_lengths(ragged) is ragged
+    assert without_full_lengths(stacked([batch(4, 4), batch(4, 4)])).lengths is None
+    mixed = stacked([batch(4, 4), ragged])
+    assert without_full_lengths(mixed) is mixed
+    plain = batch(4, 4)._replace(lengths=None)
+    assert without_full_lengths(plain) is plain

@@ -28,7 +28,7 @@ def test_scores_are_what_their_names_say(seed, classes, count):
     logits, targets = rng.normal(size=(count, classes)) * 3, rng.integers(0, classes, count)
     chosen = softmax(logits)[np.arange(count), targets]
     given_ = torch.tensor(logits), torch.tensor(targets)
-    np.testing.assert_allclose(m.cross_entropy(*given_), -np.log(chosen), rtol=1e-9)
+    np.testing.assert_allclose(m.cross_entropy(*given_), -np.log(chosen), rtol=1e-9, atol=1e-15)
     np.testing.assert_allclose(m.target_probability(*given_), chosen, rtol=1e-9)
     np.testing.assert_allclose(m.correct(*given_), 100 * (logits.argmax(-1) == targets))
     notes = rng.integers(0, 2, (count, classes)).astype(float)
