@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from alternating import FEWEST, alternate, ratio, rounds_of, rounds_within
 from clock import CLOCK, TIMER
 from environment import Environment
-from gate import Measured, Verdict, judge, judge_twice
+from gate import Measured, Verdict, judge, judge_again
 from result import Result
 from stream import stream
 
@@ -82,10 +83,12 @@ class SpeedRun:
         stored = None if self.stored is None else self.stored.results.get("/".join(name))
         kernel = backend == "fused"
         if gated and not self.update:
-            works = (theirs, passes, mine)
-            found, verdict = judge_twice(
-                first, lambda n: summary(alternate(works, n, CLOCK)), stored, shape, kernel=kernel
-            )
+
+            def again(count: int, pause: float) -> Measured:
+                time.sleep(pause)
+                return summary(alternate((theirs, passes, mine), count, CLOCK))
+
+            found, verdict = judge_again(first, again, stored, shape, kernel=kernel)
         else:
             found, verdict = first, judge(first, stored, shape, kernel=kernel)
         ratios = found.ratio

@@ -7,7 +7,7 @@ import random
 
 import pytest
 from alternating import alternate, ratio, rounds_of, rounds_within
-from gate import FLOOR, Measured, judge, judge_twice
+from gate import FLOOR, PAUSE, Measured, judge, judge_again
 from hypothesis import given
 from hypothesis import strategies as st
 from result import Result
@@ -59,8 +59,8 @@ def rounds(random_state, count, *, busy=1.0, slower=1.0):
 def verdict(random_state, kept, **settings):
     """What the gate says of nine such rounds, measured again where it wants that."""
     first = summary(rounds(random_state, 9, **settings))
-    return judge_twice(
-        first, lambda n: summary(rounds(random_state, n, **settings)), stored(kept), SHAPE
+    return judge_again(
+        first, lambda n, _: summary(rounds(random_state, n, **settings)), stored(kept), SHAPE
     )[1].status
 
 
@@ -73,13 +73,14 @@ def test_a_busy_neighbor_raises_no_false_regression(busy):
         assert "slower" not in {verdict(state, kept, busy=busy) for _ in range(5)}
 
 
-@pytest.mark.parametrize("busy", [0.5, 1])
-def test_thirty_percent_slower_is_caught(busy):
-    """Every one of two hundred runs, though what was stored was measured among neighbors as well."""
-    state = random.Random(2)
+@pytest.mark.parametrize(("busy", "escape"), [(0.5, 0), (1, 2)])
+def test_thirty_percent_slower_is_caught(busy, escape):
+    """In two hundred runs, though what was stored was measured among neighbors as well; 1 in 800 escapes."""
+    state, missed = random.Random(2), 0
     for _ in range(200):
         kept = summary(rounds(state, 19, busy=busy))
-        assert "slower" == verdict(state, kept, busy=busy, slower=1.3)
+        missed += "slower" != verdict(state, kept, busy=busy, slower=1.3)
+    assert missed <= escape
 
 
 @given(pairs, st.floats(1e-2, 1e2))
@@ -150,26 +151,34 @@ def test_without_a_stored_ratio_nothing_is_judged():
     assert ("reported", "stored for another shape, T 2, B 2, D 2, J 2") == other
 
 
-def test_it_is_measured_again_once_with_twice_the_rounds():
-    """The second measurement decides, and the verdict says that there were two."""
-    asked = []
-
-    def again(count, share):
-        asked.append(count)
-        return level(share, share, share, rounds=count)
-
+def test_it_is_measured_again_with_more_rounds():
+    """Twice at most, the second time after a pause; the last measurement decides, and the verdict says so."""
     slow = level(0.8, 0.8, 0.8)
-    found, outcome = judge_twice(slow, lambda n: again(n, 0.99), stored(level()), SHAPE)
-    assert ([18], "held", 18) == (asked, outcome.status, found.ratio.rounds)
-    assert "measured again: 8 at first, then 9.9" in outcome.why
-    assert "slower" == judge_twice(slow, lambda n: again(n, 0.81), stored(level()), SHAPE)[1].status
-    assert [18, 18] == asked
+
+    def outcome_of(*shares):
+        asked, rest = [], iter(shares)
+
+        def again(count, pause):
+            asked.append((count, pause))
+            return level(*[next(rest)] * 3, rounds=count)
+
+        return asked, *judge_again(slow, again, stored(level()), SHAPE)
+
+    asked, found, outcome = outcome_of(0.99)
+    assert ([(18, 0.0)], "held", 18) == (asked, outcome.status, found.ratio.rounds)
+    assert "measured again: 8, then 9.9" in outcome.why
+    asked, found, outcome = outcome_of(0.82, 0.9)
+    assert ([(18, 0.0), (18, PAUSE)], "held") == (asked, outcome.status)
+    assert "measured again: 8, then 8.2, then 9" in outcome.why
+    asked, found, outcome = outcome_of(0.81, 0.87)
+    assert ([(18, 0.0), (18, PAUSE)], "slower") == (asked, outcome.status)
+    assert found.ratio.median == pytest.approx(8.7)
 
 
 def test_what_is_held_is_measured_once():
     """A retry that could turn a pass into a failure would flake."""
     good = level(0.99, 0.99, 0.99)
-    found, outcome = judge_twice(good, lambda _: pytest.fail("again"), stored(level()), SHAPE)
+    found, outcome = judge_again(good, lambda *_: pytest.fail("again"), stored(level()), SHAPE)
     assert (good, "held") == (found, outcome.status)
 
 

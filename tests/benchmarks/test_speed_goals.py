@@ -88,6 +88,6 @@ def test_a_ratio_of_ratios():
 
 def test_a_figure_that_is_absent_is_not_measured():
     """A result without the figure meets no goal about it."""
-    (goal,) = (one for one in GOALS if one.name == "replicates")
+    goal = next(one for one in GOALS if one.name == "replicates")
     results = {"replicates/16": result("16", workload="replicates", figures={})}
     assert ("not measured", "needs together_over_one of replicates/16") == assess(goal, results)

@@ -9,6 +9,7 @@ from torch import nn
 
 from studies.core.registry import get_task
 from studies.model.settings import ModelSettings, build
+from studies.run.memory import keep_freed_memory
 from studies.training.settings import TrainingSettings
 from studies.training.trainer import Trainer
 
@@ -17,15 +18,24 @@ STEPS = 50  # a run ends with an evaluation and a test, which are no part of a s
 TOGETHER = 5  # steps of sixteen replicates are long enough
 
 
-def trained(cell, hidden_size, seeds, steps, *, knobs=None, length=LENGTH):
+@pytest.fixture(autouse=True)
+def memory():
+    """As the command that trains has it."""
+    keep_freed_memory()
+
+
+def trained(cell, hidden_size, seeds, steps, *, knobs=None, length=LENGTH, backend="auto"):
     """A function that trains ``steps`` more steps on one stored batch of adding."""
     task = get_task("adding", length=length)
     source = task.open(batch_size=BATCH)
     stored = source.training(0, 0)
     source.training = lambda *_: stored  # making data is not what is measured
     settings = ModelSettings(cell, hidden_size, knobs or {}, decoder_hidden=256)
+    models = [build(settings, source, seed) for seed in seeds]
+    for model in models:
+        model.recurrent.backend = backend
     trainer = Trainer(
-        task, source, [build(settings, source, seed) for seed in seeds], seeds,
+        task, source, models, seeds,
         TrainingSettings(4e-3, BATCH, examples=BATCH, evaluate_every=10**9), together=True,
     )  # fmt: skip
     trainer.score = lambda _, places: [0.0 for _ in places]
@@ -85,5 +95,21 @@ def test_time_per_replicate(benchmark, speed, count):
         figures=lambda ratio, seconds: {
             "together_over_one": 1 / ratio,
             "seconds_per_step_and_replicate": seconds / TOGETHER / count,
+        },
+    )  # fmt: skip
+
+
+@pytest.mark.benchmark(group="replicates", timer=TIMER)
+def test_sixteen_replicates_beside_one_without_kernels(benchmark, speed):
+    """The README's run: sixteen seeds by the kernels against one by the loop over time."""
+    settings = {"knobs": {"k": 16}, "length": 50}
+    together, _ = trained("gato-2", 128, list(range(16)), TOGETHER, **settings)
+    alone, _ = trained("gato-2", 128, [0], TOGETHER, **settings, backend="reference")
+    speed.measure(
+        benchmark, ("replicates", "16-kernels"), together, ("one replicate by the loop", alone),
+        shape=f"{TOGETHER} steps of adding, T 50, B {BATCH}, H 128, k 16", fewest=3,
+        figures=lambda ratio, seconds: {
+            "together_over_one_by_the_loop": 1 / ratio,
+            "seconds_per_step_and_replicate": seconds / TOGETHER / 16,
         },
     )  # fmt: skip
