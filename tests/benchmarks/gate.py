@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from alternating import Ratio
+from environment import LEAST_SHARE
 from result import Result
 
 # Of what was stored; 30 % slower is 0.77.
@@ -24,7 +25,10 @@ class Measured(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """``status``: "held", "slower" (a failure), "faster" (store it), or "reported"; ``why`` in words."""
+    """``status``: "held", "slower" (a failure), "faster" (store it), "busy" (not to be judged), "reported".
+
+    ``why`` in words.
+    """
 
     status: str
     why: str
@@ -72,12 +76,15 @@ def judge_again(
     shape: str,
     *,
     kernel: bool = True,
+    share: Callable[[], float] = lambda: 1.0,
 ) -> tuple[Measured, Verdict]:
     """The verdict on ``first``; while that is slower, on what is measured ``again``, at most twice more.
 
     ``again`` is asked for twice the rounds after a pause of so many seconds: none at first, then PAUSE, since
     a neighbor comes and goes, and code that has become slower stays so. After two verdicts the third has to
-    be clearer, ACQUITTED. What is returned is the measurement that was judged.
+    be clearer, ACQUITTED. What is returned is the measurement that was judged. ``share``: how much of a
+    processor this process gets; where that is less than LEAST_SHARE, processes take turns on it, caches are
+    cold after each, and nothing that is slow can be told from what has become slower.
     """
     verdict = judge(first, stored, shape, kernel=kernel)
     found, ratios = first, [first.ratio.median]
@@ -90,4 +97,7 @@ def judge_again(
     if len(ratios) > 1:
         course = ", then ".join(f"{one:.3g}" for one in ratios)
         verdict = verdict._replace(why=f"{verdict.why} (measured again: {course})")
+    if verdict.status == "slower" and (got := share()) < LEAST_SHARE:
+        why = f"this process gets {got:.0%} of a processor, too little to judge by: {verdict.why}"
+        verdict = Verdict("busy", why)
     return found, verdict

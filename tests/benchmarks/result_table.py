@@ -10,7 +10,7 @@ import rich.console
 import rich.table
 from goals import GOALS, assess
 
-MARKS = {"held": "", "slower": "SLOWER", "faster": "faster", "reported": "·"}
+MARKS = {"held": "", "slower": "SLOWER", "faster": "faster", "reported": "·", "busy": "busy"}
 
 
 def show(run: Any, write: Callable[[str], None]) -> None:

@@ -13,7 +13,7 @@ import slowing
 import torch
 from alternating import FEWEST, alternate, ratio, rounds_of, rounds_within
 from clock import CLOCK, TIMER
-from environment import Environment
+from environment import Environment, processor_share
 from gate import Measured, Verdict, judge, judge_again
 from result import Result
 from stream import stream
@@ -88,7 +88,8 @@ class SpeedRun:
                 time.sleep(pause)
                 return summary(alternate((theirs, passes, mine), count, CLOCK))
 
-            found, verdict = judge_again(first, again, stored, shape, kernel=kernel)
+            share = (lambda: 1.0) if CLOCK.cuda else processor_share
+            found, verdict = judge_again(first, again, stored, shape, kernel=kernel, share=share)
         else:
             found, verdict = first, judge(first, stored, shape, kernel=kernel)
         ratios = found.ratio

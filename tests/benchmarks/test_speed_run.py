@@ -72,6 +72,8 @@ def measured(monkeypatch):
     clock = FakeClock()
     monkeypatch.setattr(speed_run, "CLOCK", clock)
     monkeypatch.setattr(speed_run, "stream", lambda _: clock.work(0.2))
+    monkeypatch.setattr(speed_run, "processor_share", lambda: 1.0)
+    monkeypatch.setattr(speed_run.time, "sleep", lambda _: None)
 
     def measure(run, seconds, **settings):
         benchmark = FakeBenchmark(clock)
@@ -112,6 +114,19 @@ def test_slower_fails_and_is_kept(measured):
     with pytest.raises(AssertionError, match=measured_again):
         measured(run, 0.13)
     assert "slower" == run.verdicts["copy/fused"].status
+
+
+def test_where_processes_take_turns_nothing_fails(measured, monkeypatch):
+    """What cannot be judged is said, and kept."""
+    monkeypatch.setattr(speed_run, "processor_share", lambda: 0.67)
+    run = run_with(ratio=10)
+    _, benchmark = measured(run, 0.13)
+    assert "busy" == benchmark.extra_info["verdict"]
+    assert (
+        "this process gets 67% of a processor, too little to judge by: 0.77 of"
+        in benchmark.extra_info["why"]
+    )
+    assert "held" == measured(run_with(ratio=10), 0.1)[1].extra_info["verdict"]
 
 
 def test_slowed_on_purpose_is_caught(measured):
