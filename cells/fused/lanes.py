@@ -20,6 +20,11 @@ from cells.parts.input_map import InputMap
 DTYPES = (torch.float32, torch.float64)
 
 
+WHOLE = 2**25
+"""Bytes of projected inputs up to which they are made at once: the C library keeps a piece of that size for
+the next call. What is larger would lie in fresh pages every time, and these take longer than a product."""
+
+
 class Tailed(NamedTuple):
     """A field that is no kernel's.
 
@@ -118,12 +123,15 @@ def run(cell: Any, form: Lanes, xs: Tensor, state: Any, read: Read = "every") ->
 
 
 def _inputs(form: Lanes, xs: Tensor) -> list[Tensor]:
-    """What the kernels read: on a CPU x and its map, elsewhere projected inputs.
+    """What the kernels read: projected inputs, or on a CPU x and its map, if features are few or steps many.
 
-    Many inputs are projected beforehand under torch's transforms too, where a mapped axis makes replicates.
+    Under torch's transforms many inputs are projected beforehand, since a mapped axis makes replicates.
     """
     project = form.project
-    if not isinstance(project, InputMap) or xs.is_cuda or (transformed() and not project.few):
+    if not isinstance(project, InputMap) or xs.is_cuda:
         return [project(xs)]
     weight, bias = project.weight, project.bias
-    return [xs, weight, weight.new_zeros(weight.shape[0]) if bias is None else bias]
+    whole = xs[..., 0].numel() * len(weight) * xs.element_size()
+    if not project.few and (whole <= WHOLE or transformed()):
+        return [project(xs)]
+    return [xs, weight, weight.new_zeros(len(weight)) if bias is None else bias]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import cells
-from cells.fused import numba_chunks, numba_kernels, operators, recurrence
+from cells.fused import lanes, numba_chunks, numba_kernels, operators, recurrence
 from cells.parts.input_map import FEW, InputMap, input_map
 
 pytest.importorskip("numba", reason="kernels on the CPU need numba (the extra 'fused')")
@@ -60,6 +60,7 @@ def test_both_sides_of_the_limit_are_the_reference(name, inputs, steps_at_once, 
     """With a gradient of x and without; many inputs in parts, the last of which may be shorter."""
     of_step = 4 * len(cells.get(name)(inputs, 12).lanes().project.weight) * 8
     monkeypatch.setattr(numba_chunks, "BYTES", steps_at_once * of_step)
+    monkeypatch.setattr(lanes, "WHOLE", 5 * of_step)  # of six steps
     cell = cells.get(name)(inputs, 12, generator=torch.Generator().manual_seed(0)).double()
     xs = torch.randn(6, 4, inputs, dtype=torch.float64)
     for graded in (True, False):
@@ -74,7 +75,7 @@ def test_both_sides_of_the_limit_are_the_reference(name, inputs, steps_at_once, 
 
 
 def test_no_product_over_all_steps_is_made(monkeypatch):
-    """The kernel gets x; with more inputs it gets products over some steps."""
+    """The kernel gets x; with more inputs it gets the product, or, if that is large, those of some steps."""
     given = []
     real = numba_kernels.forward
     monkeypatch.setattr(
@@ -84,6 +85,8 @@ def test_no_product_over_all_steps_is_made(monkeypatch):
         cells.Recurrent(cells.get("gru-diag")(inputs, 4), backend="fused")(
             torch.zeros(3, 2, inputs)
         )
+    assert [3, 3, 1] == given
+    monkeypatch.setattr(lanes, "WHOLE", 2 * 2 * 12 * 4)
     monkeypatch.setattr(numba_chunks, "BYTES", 2 * 2 * 12 * 4)  # two steps of two examples
     cells.Recurrent(cells.get("gru-diag")(FEW + 1, 4), backend="fused")(torch.zeros(3, 2, FEW + 1))
     assert [3, 3, 1, 1, 1] == given
