@@ -73,14 +73,14 @@ def test_a_busy_neighbor_raises_no_false_regression(busy):
         assert "slower" not in {verdict(state, kept, busy=busy) for _ in range(5)}
 
 
-@pytest.mark.parametrize(("busy", "escape"), [(0.5, 0), (1, 2)])
-def test_thirty_percent_slower_is_caught(busy, escape):
-    """In two hundred runs, though what was stored was measured among neighbors as well; 1 in 800 escapes."""
-    state, missed = random.Random(2), 0
-    for _ in range(200):
+@pytest.mark.parametrize("busy", [0.5, 1])
+def test_thirty_percent_slower_is_caught(busy):
+    """Every one of two hundred runs, though what was stored was measured among neighbors as well."""
+    for run in range(200):
+        # its own numbers, however often another run was measured again
+        state = random.Random(run)
         kept = summary(rounds(state, 19, busy=busy))
-        missed += "slower" != verdict(state, kept, busy=busy, slower=1.3)
-    assert missed <= escape
+        assert "slower" == verdict(state, kept, busy=busy, slower=1.3)
 
 
 @given(pairs, st.floats(1e-2, 1e2))
