@@ -4,8 +4,9 @@ A cell is a pure step and a readout (:class:`Cell`); everything else is a free f
 ``names()`` lists the catalogue, ``get(name)`` returns a factory ``(input_size, hidden_size, **knobs)``,
 ``register`` adds to it, ``adapt`` turns a stranger's module into a cell, ``diagonal`` makes one of the step
 of a single unit, ``unroll`` and ``Recurrent`` run cells over sequences, ``backends`` tells by which code,
-``size_for_parameters`` finds the width that spends a budget. A cell that derives from ``Projected`` or
-``Deferred`` has its inputs projected for all steps at once. Adding a cell is adding one module here.
+``kernel_threads`` says on how many threads, ``size_for_parameters`` finds the width that spends a budget. A
+cell that derives from ``Projected`` or ``Deferred`` has its inputs projected for all steps at once. Adding a
+cell is adding one module here.
 """
 
 from cells.core.adapt import AdaptError, adapt
@@ -20,6 +21,7 @@ from cells.core.sizing import size_for_parameters
 from cells.core.state import Layout
 from cells.core.unroll import unroll
 from cells.fused.diagonal import DiagonalCell, diagonal
+from cells.fused.threads import kernel_threads
 
 __all__ = [
     "AdaptError",
@@ -39,6 +41,7 @@ __all__ = [
     "describe",
     "diagonal",
     "get",
+    "kernel_threads",
     "names",
     "register",
     "size_for_parameters",

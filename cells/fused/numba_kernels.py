@@ -6,7 +6,6 @@ import functools
 import importlib.util
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch import Tensor
 from cells.fused.shapes import Sizes, as_expected, check
 from cells.fused.step import Step
 from cells.fused.store import load
+from cells.fused.threads import in_parallel, thread_limit
 
 _WORTH_A_THREAD = 2**18
 """Unit steps below which a second thread costs more than it saves."""
@@ -187,18 +187,13 @@ def arrays(*tensors: Tensor) -> list[np.ndarray[Any, Any]]:
 
 
 def over_rows(kernel: Callable[..., None], arguments: Sequence[Any], rows: int, each: int) -> None:
-    """Call ``kernel`` for all rows, on torch's threads where there is work for them.
+    """Call ``kernel`` for all rows, on several threads where there is work for them.
 
     ``each``: how many unit steps a row takes.
     """
-    threads = min(torch.get_num_threads(), rows, max(1, rows * each // _WORTH_A_THREAD))
-    if threads <= 1:
+    parts = min(thread_limit(), rows, max(1, rows * each // _WORTH_A_THREAD))
+    if parts <= 1:
         kernel(*arguments, 0, rows)
         return
-    bounds = [rows * k // threads for k in range(threads + 1)]
-    with ThreadPoolExecutor(threads) as pool:  # the kernel lets go of the interpreter's lock
-        running = [
-            pool.submit(kernel, *arguments, bounds[k], bounds[k + 1]) for k in range(threads)
-        ]
-        for one in running:
-            one.result()
+    # the kernel lets go of the interpreter's lock
+    in_parallel(lambda k: kernel(*arguments, rows * k // parts, rows * (k + 1) // parts), parts)

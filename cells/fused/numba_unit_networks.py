@@ -19,18 +19,20 @@ from cells.fused.numba_tiles import add, aligned, copy, soon
 from cells.fused.numba_unit_points import (
     AFTER,
     BACK,
+    GROUP,
     HELD,
     LANES,
     OUTPUTS,
     POINTS,
     READS,
     ROWS,
+    finish,
     gradients,
     of_inputs,
     outputs,
 )
 
-# numba_apart, numba_circular, numba_math, numba_tiles and numba_unit_points as of 39f929522e9e
+# numba_apart, numba_circular, numba_math, numba_tiles and numba_unit_points as of b7eb1438f8d8
 
 
 @part  # type: ignore[untyped-decorator]
@@ -111,6 +113,17 @@ def _seed(
 
 
 @part  # type: ignore[untyped-decorator]
+def _outputs(
+    stored: Any, work: Any, rows: Any, xs: Any, t: int, hidden: int, width: int, keep: bool
+) -> None:
+    """:func:`outputs` as compiled for as many inputs."""
+    if xs.shape[1] > 2:
+        outputs(stored, work, rows, xs, t, hidden, width, few=False, keep=keep)
+    else:
+        outputs(stored, work, rows, xs, t, hidden, width, few=True, keep=keep)
+
+
+@part  # type: ignore[untyped-decorator]
 def _forward_rows(
     x: Any,
     reads: Any,
@@ -159,7 +172,7 @@ def _forward_rows(
                     if quarters >= 0:
                         soon(readouts[r, following, b], begin, width)
                         soon(readouts[r, following, b], units + begin, width)
-                outputs(stored, work, rows, xs, t, hidden, width, keep=False)
+                _outputs(stored, work, rows, xs, t, hidden, width, keep=False)
                 for i in range(min(POINTS, steps - t)):
                     _remember(work, (OUTPUTS + i) * LANES, accumulate, width)
                     if out.size:
@@ -233,7 +246,9 @@ def _backward_rows(  # noqa: PLR0915 - one loop nest
     first: int,
     last: int,
 ) -> None:
-    """The gradients of those rows; that of x is added to what is there, and only where it is ``wanted``.
+    """The gradients of groups ``first`` to ``last`` of replicates times groups of rows of the batch.
+
+    That of x is added to what is there, and only where it is ``wanted``; weights' are of a group.
 
     Of ``of_final``, ``gradient`` and ``of_readouts`` one of size 0 stands for zeros; ``values`` are read with
     the latter.
@@ -241,69 +256,68 @@ def _backward_rows(  # noqa: PLR0915 - one loop nest
     _, steps, batch, units = to_reads.shape
     inputs = x.shape[3]
     hidden = (weights.shape[1] - 1) // (inputs + 3)
-    for row in range(first, last):
-        r, b = row // batch, row % batch
-        xs = x[r if x.shape[0] > 1 else 0, :, b]
-        reads_r = r if reads.shape[0] > 1 else 0
-        before = begin_reads[r if begin_reads.shape[0] > 1 else 0, b]
+    groups = to_weights.shape[1]
+    for group in range(first, last):
+        r, g = group // groups, group % groups
         weights_r = r if weights.shape[0] > 1 else 0
-        gradient_r = r if gradient.shape[0] > 1 else 0
-        readouts_r = r if of_readouts.shape[0] > 1 else 0
-        values_r = r if values.shape[0] > 1 else 0
-        final_r = r if of_final.shape[0] > 1 else 0
         for begin in range(0, units, LANES):
             width = min(LANES, units - begin)
             for k in range(weights.shape[1]):
                 copy(stored, k * LANES, weights[weights_r, k], begin, width)
             sums[:] = 0
             of_x[:] = 0
-            work[:] = 0
-            _begin(work, of_final[final_r, b], begin, width)
-            for block in range((steps + POINTS - 1) // POINTS):
-                t = (steps - 1) // POINTS * POINTS - block * POINTS
-                points = min(POINTS, steps - t)
-                _load(work, reads, reads_r, b, before, begin, t, width)
-                for i in range(POINTS):
-                    following = max(t - 1 - i, 0)
-                    soon(reads[reads_r, max(following - 1, 0), b], begin, width)
-                    soon(to_reads[r, following, b], begin, width)
-                    soon(xs[following], 0, inputs)
-                    _ask(gradient[gradient_r, following, b], begin, width)
-                    _ask(of_readouts[readouts_r, following, b], begin, width)
-                    _ask(of_readouts[readouts_r, following, b], units + begin, width)
-                    _ask(values[values_r, following, b], begin, width)
-                outputs(stored, work, rows, xs, t, hidden, width, keep=True)
-                for back in range(POINTS):
-                    i = POINTS - 1 - back
-                    if i < points:
-                        one = gradient[gradient_r, t + i, b]
-                        two = of_readouts[readouts_r, t + i, b]
-                        value = values[values_r, t + i, b]
-                        afresh = not accumulate and t + i + 1 < steps
-                        _seed(work, i, one, two, value, begin, afresh, quarters, width)
-                    else:
-                        _clear(work, OUTPUTS + i)
-                _add_gradients(stored, work, rows, sums, of_x, xs, t, hidden, width, wanted)
-                if wanted:
-                    of_inputs(stored, rows, to_x[r, :, b], t, points, hidden, width)
-                for i in range(points):
-                    # of the state after a point: what the next one read, and what was decoded
-                    whole = AFTER if i + 1 == points else BACK + i + 1
-                    if of_readouts.size:
-                        two, state = of_readouts[readouts_r, t + i, b], reads[reads_r, t + i, b]
-                        _add_slopes(work, whole, two, begin, state, begin, quarters, width)
-                    copy(to_reads[r, t + i, b], begin, work, whole * LANES, width)
-                copy(work, AFTER * LANES, work, BACK * LANES, width)
+            for b in range(g * GROUP, min((g + 1) * GROUP, batch)):
+                xs = x[r if x.shape[0] > 1 else 0, :, b]
+                reads_r = r if reads.shape[0] > 1 else 0
+                before = begin_reads[r if begin_reads.shape[0] > 1 else 0, b]
+                gradient_r = r if gradient.shape[0] > 1 else 0
+                readouts_r = r if of_readouts.shape[0] > 1 else 0
+                values_r = r if values.shape[0] > 1 else 0
+                final_r = r if of_final.shape[0] > 1 else 0
+                work[:] = 0
+                _begin(work, of_final[final_r, b], begin, width)
+                for block in range((steps + POINTS - 1) // POINTS):
+                    t = (steps - 1) // POINTS * POINTS - block * POINTS
+                    points = min(POINTS, steps - t)
+                    _load(work, reads, reads_r, b, before, begin, t, width)
+                    for i in range(POINTS):
+                        following = max(t - 1 - i, 0)
+                        soon(reads[reads_r, max(following - 1, 0), b], begin, width)
+                        soon(to_reads[r, following, b], begin, width)
+                        soon(xs[following], 0, inputs)
+                        _ask(gradient[gradient_r, following, b], begin, width)
+                        _ask(of_readouts[readouts_r, following, b], begin, width)
+                        _ask(of_readouts[readouts_r, following, b], units + begin, width)
+                        _ask(values[values_r, following, b], begin, width)
+                    _outputs(stored, work, rows, xs, t, hidden, width, keep=True)
+                    for back in range(POINTS):
+                        i = POINTS - 1 - back
+                        if i < points:
+                            one = gradient[gradient_r, t + i, b]
+                            two = of_readouts[readouts_r, t + i, b]
+                            value = values[values_r, t + i, b]
+                            afresh = not accumulate and t + i + 1 < steps
+                            _seed(work, i, one, two, value, begin, afresh, quarters, width)
+                        else:
+                            _clear(work, OUTPUTS + i)
+                    _add_gradients(stored, work, rows, sums, of_x, xs, t, hidden, width, wanted)
+                    if wanted:
+                        of_inputs(stored, rows, to_x[r, :, b], t, points, hidden, width)
+                    for i in range(points):
+                        # of the state after a point: what the next one read, and what was decoded
+                        whole = AFTER if i + 1 == points else BACK + i + 1
+                        if of_readouts.size:
+                            two, state = of_readouts[readouts_r, t + i, b], reads[reads_r, t + i, b]
+                            _add_slopes(work, whole, two, begin, state, begin, quarters, width)
+                        copy(to_reads[r, t + i, b], begin, work, whole * LANES, width)
+                    copy(work, AFTER * LANES, work, BACK * LANES, width)
+                copy(to_begin[r, b], begin, work, AFTER * LANES, width)
+                if not accumulate:
+                    work[HELD * LANES : (HELD + 1) * LANES] = 0
+                copy(to_held[r, b], begin, work, HELD * LANES, width)
+            finish(stored, sums, of_x, inputs, hidden, width)
             for k in range(weights.shape[1]):
-                h, d = k // (inputs + 3), k % (inputs + 3)
-                if h < hidden and d < inputs:
-                    copy(to_weights[r, b, k], begin, of_x, (h * max(inputs, 2) + d) * LANES, width)
-                else:
-                    copy(to_weights[r, b, k], begin, sums, k * LANES, width)
-            copy(to_begin[r, b], begin, work, AFTER * LANES, width)
-            if not accumulate:
-                work[HELD * LANES : (HELD + 1) * LANES] = 0
-            copy(to_held[r, b], begin, work, HELD * LANES, width)
+                copy(to_weights[r, g, k], begin, sums, k * LANES, width)
 
 
 @kernel  # type: ignore[untyped-decorator]
@@ -323,7 +337,7 @@ def forward(
 ) -> None:
     """See :func:`_forward_rows`."""
     given = (x, reads, begin_reads, weights, held, final, out, readouts, accumulate, quarters)
-    stored = aligned(1, weights.shape[1] * LANES, final)[0]
+    stored = aligned(1, (weights.shape[1] + 1) * LANES, final)[0]
     work, rows = aligned(1, ROWS * LANES, final)[0], aligned(1, POINTS * LANES, final)[0]
     _forward_rows(*given, stored, work, rows, first, last)
 
@@ -354,7 +368,7 @@ def backward(
     found = (to_x, to_reads, to_begin, to_weights, to_held, accumulate, quarters, wanted)
     inputs = x.shape[3]
     hidden = (weights.shape[1] - 1) // (inputs + 3)
-    stored = aligned(1, weights.shape[1] * LANES, weights)[0]
+    stored = aligned(1, (weights.shape[1] + 1) * LANES, weights)[0]
     sums = aligned(1, weights.shape[1] * LANES, weights)[0]
     of_x = aligned(1, hidden * max(inputs, 2) * LANES, weights)[0]
     work = aligned(1, ROWS * LANES, weights)[0]

@@ -17,24 +17,37 @@ LANES = 64
 POINTS = 4
 """Steps at once; where fewer are left the last one stands for the others, with gradients of 0."""
 
+GROUP = 4
+"""Rows of the batch whose weights' gradients are added up in one place; few, so that threads find some."""
+
 # rows of a tile's work: states that are read, outputs (then their gradients) and gradients of states, of
 # every point; the memory, or its gradient; the gradient of the state after the last point
 READS, OUTPUTS, BACK, HELD, AFTER, ROWS = 0, 4, 8, 12, 13, 14
 
 
 @apart  # type: ignore[untyped-decorator]
-def outputs(  # noqa: PLR0915 - unrolled by hand
-    weights: Any, work: Any, rows: Any, xs: Any, t: int, hidden: int, width: int, keep: bool
+def outputs(
+    weights: Any,
+    work: Any,
+    rows: Any,
+    xs: Any,
+    t: int,
+    hidden: int,
+    width: int,
+    few: bool,
+    keep: bool,
 ) -> None:
     """From the states that are read to the outputs.
 
-    ``rows`` hold the hidden layers before their ReLU where those are to be kept.
+    ``rows`` hold the hidden layers before their ReLU where those are to be kept. Behind the ``weights`` lies
+    a row of zeros. Flags are as in :func:`gradients`.
     """
     most, inputs = xs.shape[0] - 1, xs.shape[1]
     t1, t2, t3 = min(t + 1, most), min(t + 2, most), min(t + 3, most)
     zero = xs.dtype.type(0)
     # unsigned: a signed index might count from the end, which costs a selection per element
     step, tile = np.uintp((inputs + 3) * LANES), np.uintp(LANES)
+    of_state = np.uintp(inputs * LANES)
     w, a = np.uintp(0), np.uintp(0)
     last = np.uintp(hidden * (inputs + 3) * LANES)
     lanes, out0 = np.uintp(width), np.uintp(OUTPUTS * LANES)
@@ -45,42 +58,34 @@ def outputs(  # noqa: PLR0915 - unrolled by hand
         work[out0 + a1 + j] = bias
         work[out0 + a2 + j] = bias
         work[out0 + a3 + j] = bias
-    few, two = inputs <= 2, inputs >= 2
+    # a second input where there is one, else zeros times the first
+    second = 1 if inputs > 1 else 0
+    x0, x1, x2, x3 = xs[t, 0], xs[t1, 0], xs[t2, 0], xs[t3, 0]
+    y0, y1, y2, y3 = xs[t, second], xs[t1, second], xs[t2, second], xs[t3, second]
+    q_at = tile if inputs > 1 else last + tile
     for _ in range(hidden):
-        of_state = w + np.uintp(inputs * LANES)
-        out = of_state + tile + tile
-        x0, x1, x2, x3 = xs[t, 0], xs[t1, 0], xs[t2, 0], xs[t3, 0]
-        y0, y1, y2, y3 = zero, zero, zero, zero
-        if two:
-            y0, y1, y2, y3 = xs[t, 1], xs[t1, 1], xs[t2, 1], xs[t3, 1]
-        if few:
-            for j in range(lanes):
-                u, bias, v = weights[of_state + j], weights[of_state + tile + j], weights[out + j]
-                p, q = weights[w + j], weights[w + tile + j] if two else zero
-                h0 = bias + u * work[j] + (p * x0 + q * y0)
-                h1 = bias + u * work[a1 + j] + (p * x1 + q * y1)
-                h2 = bias + u * work[a2 + j] + (p * x2 + q * y2)
-                h3 = bias + u * work[a3 + j] + (p * x3 + q * y3)
+        for j in range(lanes):
+            p, q = weights[w + j], weights[q_at + j]
+            u, bias = weights[w + of_state + j], weights[w + of_state + a1 + j]
+            h0 = bias + u * work[j] + p * x0 + q * y0
+            h1 = bias + u * work[a1 + j] + p * x1 + q * y1
+            h2 = bias + u * work[a2 + j] + p * x2 + q * y2
+            h3 = bias + u * work[a3 + j] + p * x3 + q * y3
+            if few:
+                v = weights[w + of_state + a2 + j]
                 work[out0 + j] += v * (zero if h0 < zero else h0)
                 work[out0 + a1 + j] += v * (zero if h1 < zero else h1)
                 work[out0 + a2 + j] += v * (zero if h2 < zero else h2)
                 work[out0 + a3 + j] += v * (zero if h3 < zero else h3)
-                if keep:
-                    rows[a + j] = h0
-                    rows[a + a1 + j] = h1
-                    rows[a + a2 + j] = h2
-                    rows[a + a3 + j] = h3
-        else:
-            for j in range(lanes):
-                u, bias = weights[of_state + j], weights[of_state + tile + j]
-                p, q = weights[w + j], weights[w + tile + j]
-                rows[a + j] = bias + u * work[j] + (p * x0 + q * y0)
-                rows[a + a1 + j] = bias + u * work[a1 + j] + (p * x1 + q * y1)
-                rows[a + a2 + j] = bias + u * work[a2 + j] + (p * x2 + q * y2)
-                rows[a + a3 + j] = bias + u * work[a3 + j] + (p * x3 + q * y3)
+            if keep or not few:
+                rows[a + j] = h0
+                rows[a + a1 + j] = h1
+                rows[a + a2 + j] = h2
+                rows[a + a3 + j] = h3
+        if not few:
             _more_inputs(weights, rows, xs, w, a, t, width)
             for j in range(lanes):
-                v = weights[out + j]
+                v = weights[w + of_state + a2 + j]
                 h0, h1 = rows[a + j], rows[a + a1 + j]
                 h2, h3 = rows[a + a2 + j], rows[a + a3 + j]
                 work[out0 + j] += v * (zero if h0 < zero else h0)
@@ -88,6 +93,8 @@ def outputs(  # noqa: PLR0915 - unrolled by hand
                 work[out0 + a2 + j] += v * (zero if h2 < zero else h2)
                 work[out0 + a3 + j] += v * (zero if h3 < zero else h3)
         w += step
+        if inputs > 1:
+            q_at += step
         if keep:
             a += tile + a3
 
@@ -127,7 +134,7 @@ def _more_inputs(weights: Any, rows: Any, xs: Any, w: Any, a: Any, t: int, width
 
 
 @sums_apart  # type: ignore[untyped-decorator]
-def gradients(  # noqa: PLR0915 - unrolled by hand
+def gradients(
     weights: Any,
     work: Any,
     rows: Any,
@@ -140,10 +147,11 @@ def gradients(  # noqa: PLR0915 - unrolled by hand
     few: bool,
     keep: bool,
 ) -> None:
-    """From the outputs' gradients to those of the states and, added up, of the weights.
+    """From the outputs' gradients to those of the states, and to sums for :func:`finish`.
 
-    ``of_x``: those of the inputs' weights, two or more for every hidden number; ``sums``: the others, where
-    the weights lie. ``rows`` hold slopes afterwards where they are to ``keep``, or inputs are more than two.
+    Of what a ReLU lets through: ``of_x`` adds up its products with the inputs, two or more for every hidden
+    number; ``sums``, where the weights lie, those with the states, and itself. ``rows`` hold it afterwards
+    where it is to ``keep``, or inputs are more than two.
     Both flags are written out by the caller, ``few`` where there are one or two inputs: a choice that is only
     known later may stay inside the loops over units, which are then not vectorized.
     """
@@ -163,38 +171,26 @@ def gradients(  # noqa: PLR0915 - unrolled by hand
         work[back + a1 + j] = zero
         work[back + a2 + j] = zero
         work[back + a3 + j] = zero
-    two = inputs == 2
-    e = np.uintp(0)
+    second = 1 if inputs > 1 else 0  # where there is none nobody looks at its sum
+    x0, x1, x2, x3 = xs[t, 0], xs[t1, 0], xs[t2, 0], xs[t3, 0]
+    y0, y1, y2, y3 = xs[t, second], xs[t1, second], xs[t2, second], xs[t3, second]
+    e, of_state = np.uintp(0), np.uintp(inputs * LANES)
     for _ in range(hidden):
-        of_state = w + np.uintp(inputs * LANES)
-        bias = of_state + tile
-        out = bias + tile
-        x0, x1, x2, x3 = xs[t, 0], xs[t1, 0], xs[t2, 0], xs[t3, 0]
-        y0, y1, y2, y3 = zero, zero, zero, zero
-        if two:
-            y0, y1, y2, y3 = xs[t, 1], xs[t1, 1], xs[t2, 1], xs[t3, 1]
         for j in range(lanes):
-            u, v = weights[of_state + j], weights[out + j]
-            h0, h1 = rows[a + j], rows[a + a1 + j]
-            h2, h3 = rows[a + a2 + j], rows[a + a3 + j]
-            g0, g1 = work[given + j], work[given + a1 + j]
-            g2, g3 = work[given + a2 + j], work[given + a3 + j]
-            # not 0 where it is NaN
-            s0 = g0 * v if h0 > zero else h0 * zero
-            s1 = g1 * v if h1 > zero else h1 * zero
-            s2 = g2 * v if h2 > zero else h2 * zero
-            s3 = g3 * v if h3 > zero else h3 * zero
-            sums[out + j] += (
-                g0 * (zero if h0 < zero else h0) + g1 * (zero if h1 < zero else h1)
-            ) + (g2 * (zero if h2 < zero else h2) + g3 * (zero if h3 < zero else h3))
-            sums[of_state + j] += (s0 * work[j] + s1 * work[a1 + j]) + (
+            uv = weights[w + of_state + j] * weights[w + of_state + a2 + j]
+            # what a ReLU lets through, as torch has it: all that is not at or below 0, so NaN as well
+            s0 = zero if rows[a + j] <= zero else work[given + j]
+            s1 = zero if rows[a + a1 + j] <= zero else work[given + a1 + j]
+            s2 = zero if rows[a + a2 + j] <= zero else work[given + a2 + j]
+            s3 = zero if rows[a + a3 + j] <= zero else work[given + a3 + j]
+            sums[w + of_state + j] += (s0 * work[j] + s1 * work[a1 + j]) + (
                 s2 * work[a2 + j] + s3 * work[a3 + j]
             )
-            sums[bias + j] += (s0 + s1) + (s2 + s3)
-            work[back + j] += s0 * u
-            work[back + a1 + j] += s1 * u
-            work[back + a2 + j] += s2 * u
-            work[back + a3 + j] += s3 * u
+            sums[w + of_state + a1 + j] += (s0 + s1) + (s2 + s3)
+            work[back + j] += s0 * uv
+            work[back + a1 + j] += s1 * uv
+            work[back + a2 + j] += s2 * uv
+            work[back + a3 + j] += s3 * uv
             if few:
                 of_x[e + j] += (s0 * x0 + s1 * x1) + (s2 * x2 + s3 * x3)
                 of_x[e + tile + j] += (s0 * y0 + s1 * y1) + (s2 * y2 + s3 * y3)
@@ -208,6 +204,37 @@ def gradients(  # noqa: PLR0915 - unrolled by hand
         e += np.uintp(max(inputs, 2) * LANES)
         w += step
         a += tile + a3
+
+
+@apart  # type: ignore[untyped-decorator]
+def finish(weights: Any, sums: Any, of_x: Any, inputs: int, hidden: int, width: int) -> None:
+    """From what :func:`gradients` added up to the gradients of the weights, where the weights lie.
+
+    With m = 1 where the hidden number h = p·x + u·z + b is above 0, and g the output's gradient, that of its
+    output weight v is Σ g m h = p·Σ g m x + u Σ g m z + b Σ g m: nothing else has to be added up for it.
+    """
+    tile, lanes = np.uintp(LANES), np.uintp(width)
+    w, e = np.uintp(0), np.uintp(0)
+    for _ in range(hidden):
+        of_state = w + np.uintp(inputs * LANES)
+        bias = of_state + tile
+        out = bias + tile
+        for j in range(lanes):
+            sums[out + j] = (
+                weights[bias + j] * sums[bias + j] + weights[of_state + j] * sums[of_state + j]
+            )
+        at = np.uintp(0)
+        for _ in range(inputs):
+            for j in range(lanes):
+                found = of_x[e + at + j]
+                sums[out + j] += weights[w + at + j] * found
+                sums[w + at + j] = weights[out + j] * found
+            at += tile
+        for j in range(lanes):
+            sums[bias + j] *= weights[out + j]
+            sums[of_state + j] *= weights[out + j]
+        e += np.uintp(max(inputs, 2) * LANES)
+        w += np.uintp((inputs + 3) * LANES)
 
 
 @sums_part  # type: ignore[untyped-decorator]
@@ -246,13 +273,13 @@ def of_inputs(
     tile, lanes = np.uintp(LANES), np.uintp(width)
     w, a = np.uintp(0), np.uintp(0)
     for _ in range(hidden):
-        at = w
+        at, out = w, w + np.uintp((inputs + 2) * LANES)
         for d in range(inputs):
             for i in range(points):
                 of_point = a + np.uintp(i * LANES)
                 total = zero
                 for j in range(lanes):
-                    total += rows[of_point + j] * weights[at + j]
+                    total += rows[of_point + j] * (weights[at + j] * weights[out + j])
                 to_x[t + i, d] += total
             at += tile
         w += np.uintp((inputs + 3) * LANES)

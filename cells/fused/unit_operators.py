@@ -75,12 +75,15 @@ def _backward(
     to_x = x.new_zeros(replicates, *x.shape[1:])
     to_reads = reads.new_empty(replicates, steps, batch, units)
     to_first, to_held = (reads.new_empty(replicates, batch, units) for _ in range(2))
-    to_weights = reads.new_empty(replicates, batch, *weights.shape[1:])
+    # sums of fixed groups of rows, themselves added up in one order: equal runs have equal bits
+    group = kernel.GROUP
+    groups = (batch + group - 1) // group
+    to_weights = reads.new_empty(replicates, groups, *weights.shape[1:])
     given = (x, reads, first, weights, values, of_last, gradient, of_readouts)
     arrays = numba_kernels.arrays(*given, to_x, to_reads, to_first, to_weights, to_held)
-    each = steps * units * weights.shape[1] // 4
+    each = group * steps * units * weights.shape[1] // 4
     numba_kernels.over_rows(
-        kernel.backward, (*arrays, accumulate, _CODES[decode], wanted), replicates * batch, each
+        kernel.backward, (*arrays, accumulate, _CODES[decode], wanted), replicates * groups, each
     )
     return [to_x, to_reads, to_first, to_weights.sum(1), to_held]
 

@@ -12,6 +12,7 @@ import typer
 import xarray
 from rich.table import Table
 
+import cells
 from studies.command.progress import Display
 from studies.core.errors import StudyError
 from studies.core.protocol import PROFILES
@@ -36,7 +37,13 @@ def command(
     profile: Annotated[str, typer.Option(help=", ".join(PROFILES))] = "laptop",
     protocol: Annotated[str | None, typer.Option(help="a protocol by name")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads; steps are small")] = 1,
+    threads: Annotated[
+        int, typer.Option(min=1, help="CPU threads of torch's operations, most of which are small")
+    ] = 1,
+    kernel_threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="CPU threads of fused kernels, all by default; results are equal"),
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="where the corpora lie; default $DESIDERATA_DATA")
     ] = None,
@@ -65,7 +72,10 @@ def command(
         _writable(out)
         checkpoint = out.with_name(f"{out.name}.checkpoint")
     study = Study.prepare(configuration, folder=data, device=device, checkpoint=checkpoint)
-    with Display(study.task.metric, study.source.examples_per_step, quiet=quiet) as display:
+    with (
+        cells.kernel_threads(kernel_threads),
+        Display(study.task.metric, study.source.examples_per_step, quiet=quiet) as display,
+    ):
         result = study.run(display)
     if out is not None:
         save(result, out)

@@ -10,6 +10,7 @@ import torch
 import xarray
 
 import cells
+from cells.fused.threads import thread_limit
 from studies.core.errors import StudyError
 from studies.core.registry import get_task
 from studies.core.task import Source, Task
@@ -77,6 +78,7 @@ class Study:
                 "torch": str(torch.__version__),
                 "python": platform.python_version(),
                 "threads": torch.get_num_threads(),
+                "kernel_threads": thread_limit(),
                 "replicates": _manner(self.trainer.replicates),
             },
         )

@@ -54,6 +54,19 @@ def test_a_run_ends_in_a_labelled_result(capsys, tmp_path):
     assert [path.name] == inside(path.parent), "the checkpoint is gone, no temporary file stays"
 
 
+def test_kernels_on_any_number_of_threads_give_the_same_numbers(capsys, tmp_path, monkeypatch):
+    """Bit for bit; the result says how many there were."""
+    pytest.importorskip("numba", reason="kernels on the CPU need numba (the extra 'fused')")
+    monkeypatch.setattr("cells.fused.numba_kernels._WORTH_A_THREAD", 1)
+    results = []
+    for count in (1, 3):
+        path = tmp_path / f"{count}.nc"
+        assert run(capsys, *SMOKE, "--kernel-threads", count, "--out", path)[0] == 0
+        results.append(xarray.load_dataset(path, engine="h5netcdf"))
+        assert results[-1].attrs["kernel_threads"] == count
+    assert results[0].equals(results[1])
+
+
 def test_the_same_command_gives_the_same_numbers(capsys, tmp_path):
     """Everything but the time stamp and the duration."""
     for name in ("a.nc", "b.nc"):
