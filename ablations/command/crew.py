@@ -20,7 +20,7 @@ from ablations.ledger.execute import Surroundings
 from ablations.ledger.folder import Folder
 from ablations.ledger.storage import VARIABLE
 from ablations.ledger.worker import Worker
-from studies.run.memory import keep_freed_memory
+from studies.training.memory import keep_freed_memory
 
 _AGAIN = 75
 _LONGEST = 60.0  # seconds between two starts of a worker that finds no database

@@ -34,7 +34,12 @@ def bounded(x: Any) -> Any:
 
 def softlog(x: Any) -> Any:
     """log(1 + e^-x) for x ≥ 0."""
-    return math.log1p(math.exp(-x))
+    return log1p(math.exp(-x))
+
+
+def log1p(x: Any) -> Any:
+    """log(1 + x) for 0 ≤ x ≤ 1."""
+    return math.log1p(x)
 
 
 def tanh(x: Any) -> Any:
@@ -141,8 +146,15 @@ def _tanh64(x: Any) -> Any:
 
 
 def _softlog32(x: Any) -> Any:
-    e = bounded(-x)
-    w = e / (f32(2.0) + e)
+    return log1p(bounded(-x))
+
+
+def _softlog64(x: Any) -> Any:
+    return log1p(bounded(-x))
+
+
+def _log1p32(x: Any) -> Any:
+    w = x / (f32(2.0) + x)
     q = w * w
     p = f32(1 / 15)
     p = p * q + f32(1 / 13)
@@ -154,10 +166,9 @@ def _softlog32(x: Any) -> Any:
     return f32(2.0) * (w + w * q * p)
 
 
-def _softlog64(x: Any) -> Any:
-    # log(1 + e) = 2 artanh(e / (2 + e)); with |w| ≤ 1/3 the series falls by 9 a term
-    e = bounded(-x)
-    w = e / (f64(2.0) + e)
+def _log1p64(x: Any) -> Any:
+    # log(1 + x) = 2 artanh(x / (2 + x)); with |w| ≤ 1/3 the series falls by 9 a term
+    w = x / (f64(2.0) + x)
     q = w * w
     p = f64(1 / 33)
     p = p * q + f64(1 / 31)
@@ -208,6 +219,7 @@ def by_precision(single: Callable[..., Any], double: Callable[..., Any]) -> Call
 overload(bounded, jit_options=OPTIONS)(by_precision(_bounded32, _bounded64))
 overload(exp, jit_options=OPTIONS)(by_precision(_exp32, _exp64))
 overload(tanh, jit_options=OPTIONS)(by_precision(_tanh32, _tanh64))
+overload(log1p, jit_options=OPTIONS)(by_precision(_log1p32, _log1p64))
 overload(softlog, jit_options=OPTIONS)(by_precision(_softlog32, _softlog64))
 overload(sigmoid, jit_options=OPTIONS)(by_precision(_sigmoid32, _sigmoid64))
 overload(sign, jit_options=OPTIONS)(by_precision(_sign32, _sign64))

@@ -10,12 +10,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from cells.fused.numba_apart import apart, kernel, part
-from cells.fused.numba_circular import turned
-from cells.fused.numba_math import sigmoid, softlog
-from cells.fused.numba_tiles import add, aligned, copy, soon
+from cells.fused.numba_apart import kernel, part
+from cells.fused.numba_tiles import aligned, copy, soon
+from cells.fused.numba_unit_io import (
+    add_slopes,
+    ask,
+    carry,
+    clear,
+    decode,
+    load,
+    remember,
+    seed,
+)
 from cells.fused.numba_unit_points import (
     AFTER,
     BACK,
@@ -24,7 +30,6 @@ from cells.fused.numba_unit_points import (
     LANES,
     OUTPUTS,
     POINTS,
-    READS,
     ROWS,
     finish,
     gradients,
@@ -32,95 +37,16 @@ from cells.fused.numba_unit_points import (
     outputs,
 )
 
-# numba_apart, numba_circular, numba_math, numba_tiles and numba_unit_points as of b7eb1438f8d8
+# numba_apart, numba_circular, numba_math, numba_tiles, numba_unit_points and numba_unit_io as of 198d722e2e96
 
 
 @part  # type: ignore[untyped-decorator]
-def _load(
-    work: Any, reads: Any, r: int, b: int, before: Any, begin: int, t: int, width: int
-) -> None:
-    """The state before each point, of those that there are."""
-    for i in range(POINTS):
-        at = min(t + i, reads.shape[1] - 1) - 1
-        copy(work, (READS + i) * LANES, before if at < 0 else reads[r, at, b], begin, width)
-
-
-@apart  # type: ignore[untyped-decorator]
-def _decode(target: Any, at: int, values: Any, begin: int, quarters: int, width: int) -> None:
-    """To ``target`` from ``at``: sines of ``values`` turned by so many quarters."""
-    to, of = np.uintp(at), np.uintp(begin)
-    for j in range(np.uintp(width)):
-        target[to + j] = turned(values[of + j], quarters)
-
-
-@apart  # type: ignore[untyped-decorator]
-def _add_slopes(
-    work: Any, row: int, gradient: Any, at: int, values: Any, begin: int, quarters: int, width: int
-) -> None:
-    """To a row of work: the gradient of what was decoded, from ``at``, times the slope at ``values``."""
-    to, given, of = np.uintp(row * LANES), np.uintp(at), np.uintp(begin)
-    for j in range(np.uintp(width)):
-        work[to + j] += gradient[given + j] * turned(values[of + j], quarters + 1)
-
-
-@apart  # type: ignore[untyped-decorator]
-def _remember(work: Any, output: int, accumulate: bool, width: int) -> None:
-    """The memory after the point whose output lies there."""
-    zero, of, held = work.dtype.type(0), np.uintp(output), np.uintp(HELD * LANES)
-    for j in range(np.uintp(width)):
-        f = work[of + j]
-        entry = (zero if f < zero else f) + softlog(abs(f))
-        work[held + j] = work[held + j] + entry if accumulate else entry
-
-
-@apart  # type: ignore[untyped-decorator]
-def _times_slope(work: Any, row: int, width: int) -> None:
-    """The gradient of an output, in its row, from that of the memory after it."""
-    at, held = np.uintp(row * LANES), np.uintp(HELD * LANES)
-    for j in range(np.uintp(width)):
-        work[at + j] = work[held + j] * sigmoid(work[at + j])
-
-
-@part  # type: ignore[untyped-decorator]
-def _clear(work: Any, row: int) -> None:
-    """Zeros."""
-    work[row * LANES : (row + 1) * LANES] = 0
-
-
-@part  # type: ignore[untyped-decorator]
-def _seed(
-    work: Any,
-    point: int,
-    gradient: Any,
-    of_readouts: Any,
-    values: Any,
-    begin: int,
-    afresh: bool,
-    quarters: int,
-    width: int,
-) -> None:
-    """The output's gradient at one point, from those of the memory and of what was decoded of it.
-
-    ``afresh``: the memory after this point is no part of what comes later.
-    """
-    if afresh:
-        _clear(work, HELD)
-    if of_readouts.size:
-        _add_slopes(work, HELD, of_readouts, values.size + begin, values, begin, quarters, width)
-    if gradient.size:
-        add(work, HELD * LANES, gradient, begin, width)
-    _times_slope(work, OUTPUTS + point, width)
-
-
-@part  # type: ignore[untyped-decorator]
-def _outputs(
-    stored: Any, work: Any, rows: Any, xs: Any, t: int, hidden: int, width: int, keep: bool
-) -> None:
+def _outputs(stored: Any, work: Any, rows: Any, xs: Any, t: int, hidden: int, width: int) -> None:
     """:func:`outputs` as compiled for as many inputs."""
     if xs.shape[1] > 2:
-        outputs(stored, work, rows, xs, t, hidden, width, few=False, keep=keep)
+        outputs(stored, work, rows, xs, t, hidden, width, few=False, keep=False)
     else:
-        outputs(stored, work, rows, xs, t, hidden, width, few=True, keep=keep)
+        outputs(stored, work, rows, xs, t, hidden, width, few=True, keep=False)
 
 
 @part  # type: ignore[untyped-decorator]
@@ -133,6 +59,7 @@ def _forward_rows(
     final: Any,
     out: Any,
     readouts: Any,
+    slopes: Any,
     accumulate: bool,
     quarters: int,
     stored: Any,
@@ -144,8 +71,8 @@ def _forward_rows(
     """Rows ``first`` to ``last`` of replicates times batch: softplus of the networks, or its sum in time.
 
     ``begin_reads``: the state before ``reads``; ``final``: what is written of the last step alone; ``out``:
-    of size 0 where no more is wanted. ``quarters``: by how many a number is turned before its sine is taken
-    for ``readouts``; negative where nothing is decoded.
+    of size 0 where no more is wanted; ``slopes``: of each softplus, or of size 0. ``quarters``: by how many a
+    number is turned before its sine is taken for ``readouts``; negative where nothing is decoded.
     """
     _, steps, batch, units = reads.shape
     hidden = (weights.shape[1] - 1) // (x.shape[3] + 3)
@@ -162,40 +89,30 @@ def _forward_rows(
                 copy(stored, k * LANES, weights[weights_r, k], begin, width)
             copy(work, HELD * LANES, held[held_r, b], begin, width)
             for t in range(0, steps, POINTS):
-                _load(work, reads, reads_r, b, before, begin, t, width)
+                load(work, reads, reads_r, b, before, begin, t, width)
                 for i in range(POINTS):
                     following = min(t + POINTS + i, steps - 1)
                     soon(reads[reads_r, following, b], begin, width)
-                    if out.size:
-                        soon(out[r, following, b], begin, width)
+                    ask(out[r, following, b], begin, width)
+                    ask(slopes[r, following, b], begin, width)
                     soon(xs[following], 0, xs.shape[1])
                     if quarters >= 0:
                         soon(readouts[r, following, b], begin, width)
                         soon(readouts[r, following, b], units + begin, width)
-                _outputs(stored, work, rows, xs, t, hidden, width, keep=False)
+                _outputs(stored, work, rows, xs, t, hidden, width)
                 for i in range(min(POINTS, steps - t)):
-                    _remember(work, (OUTPUTS + i) * LANES, accumulate, width)
+                    if slopes.size:
+                        remember(work, (OUTPUTS + i) * LANES, accumulate, keep=True, width=width)
+                        copy(slopes[r, t + i, b], begin, work, (OUTPUTS + i) * LANES, width)
+                    else:
+                        remember(work, (OUTPUTS + i) * LANES, accumulate, keep=False, width=width)
                     if out.size:
                         copy(out[r, t + i, b], begin, work, HELD * LANES, width)
                     if quarters >= 0:
                         read, target = reads[reads_r, t + i, b], readouts[r, t + i, b]
-                        _decode(target, begin, read, begin, quarters, width)
-                        _decode(target, units + begin, work, HELD * LANES, quarters, width)
+                        decode(target, begin, read, begin, quarters, width)
+                        decode(target, units + begin, work, HELD * LANES, quarters, width)
             copy(final[r, b], begin, work, HELD * LANES, width)
-
-
-@part  # type: ignore[untyped-decorator]
-def _ask(source: Any, begin: int, width: int) -> None:
-    """Have it brought, if there is such a gradient."""
-    if source.size:
-        soon(source, begin, width)
-
-
-@part  # type: ignore[untyped-decorator]
-def _begin(work: Any, of_final: Any, begin: int, width: int) -> None:
-    """The gradient of the memory after the last step, if there is one, to where it is carried."""
-    if of_final.size:
-        copy(work, HELD * LANES, of_final, begin, width)
 
 
 @part  # type: ignore[untyped-decorator]
@@ -227,6 +144,7 @@ def _backward_rows(  # noqa: PLR0915 - one loop nest
     begin_reads: Any,
     weights: Any,
     values: Any,
+    slopes: Any,
     of_final: Any,
     gradient: Any,
     of_readouts: Any,
@@ -251,7 +169,7 @@ def _backward_rows(  # noqa: PLR0915 - one loop nest
     That of x is added to what is there, and only where it is ``wanted``; weights' are of a group.
 
     Of ``of_final``, ``gradient`` and ``of_readouts`` one of size 0 stands for zeros; ``values`` are read with
-    the latter.
+    the latter. ``slopes`` are what the forward kept.
     """
     _, steps, batch, units = to_reads.shape
     inputs = x.shape[3]
@@ -273,33 +191,36 @@ def _backward_rows(  # noqa: PLR0915 - one loop nest
                 gradient_r = r if gradient.shape[0] > 1 else 0
                 readouts_r = r if of_readouts.shape[0] > 1 else 0
                 values_r = r if values.shape[0] > 1 else 0
+                slopes_r = r if slopes.shape[0] > 1 else 0
                 final_r = r if of_final.shape[0] > 1 else 0
                 work[:] = 0
-                _begin(work, of_final[final_r, b], begin, width)
+                carry(work, of_final[final_r, b], begin, width)
                 for block in range((steps + POINTS - 1) // POINTS):
                     t = (steps - 1) // POINTS * POINTS - block * POINTS
                     points = min(POINTS, steps - t)
-                    _load(work, reads, reads_r, b, before, begin, t, width)
+                    load(work, reads, reads_r, b, before, begin, t, width)
                     for i in range(POINTS):
                         following = max(t - 1 - i, 0)
                         soon(reads[reads_r, max(following - 1, 0), b], begin, width)
                         soon(to_reads[r, following, b], begin, width)
                         soon(xs[following], 0, inputs)
-                        _ask(gradient[gradient_r, following, b], begin, width)
-                        _ask(of_readouts[readouts_r, following, b], begin, width)
-                        _ask(of_readouts[readouts_r, following, b], units + begin, width)
-                        _ask(values[values_r, following, b], begin, width)
-                    _outputs(stored, work, rows, xs, t, hidden, width, keep=True)
+                        ask(gradient[gradient_r, following, b], begin, width)
+                        ask(of_readouts[readouts_r, following, b], begin, width)
+                        ask(of_readouts[readouts_r, following, b], units + begin, width)
+                        ask(values[values_r, following, b], begin, width)
+                        soon(slopes[slopes_r, following, b], begin, width)
+                    if inputs > 2:
+                        outputs(stored, work, rows, xs, t, hidden, width, few=False, keep=True)
                     for back in range(POINTS):
                         i = POINTS - 1 - back
                         if i < points:
                             one = gradient[gradient_r, t + i, b]
                             two = of_readouts[readouts_r, t + i, b]
-                            value = values[values_r, t + i, b]
+                            value, slope = values[values_r, t + i, b], slopes[slopes_r, t + i, b]
                             afresh = not accumulate and t + i + 1 < steps
-                            _seed(work, i, one, two, value, begin, afresh, quarters, width)
+                            seed(work, i, one, two, value, slope, begin, afresh, quarters, width)
                         else:
-                            _clear(work, OUTPUTS + i)
+                            clear(work, OUTPUTS + i)
                     _add_gradients(stored, work, rows, sums, of_x, xs, t, hidden, width, wanted)
                     if wanted:
                         of_inputs(stored, rows, to_x[r, :, b], t, points, hidden, width)
@@ -308,7 +229,7 @@ def _backward_rows(  # noqa: PLR0915 - one loop nest
                         whole = AFTER if i + 1 == points else BACK + i + 1
                         if of_readouts.size:
                             two, state = of_readouts[readouts_r, t + i, b], reads[reads_r, t + i, b]
-                            _add_slopes(work, whole, two, begin, state, begin, quarters, width)
+                            add_slopes(work, whole, two, begin, state, begin, quarters, width)
                         copy(to_reads[r, t + i, b], begin, work, whole * LANES, width)
                     copy(work, AFTER * LANES, work, BACK * LANES, width)
                 copy(to_begin[r, b], begin, work, AFTER * LANES, width)
@@ -330,13 +251,26 @@ def forward(
     final: Any,
     out: Any,
     readouts: Any,
+    slopes: Any,
     accumulate: bool,
     quarters: int,
     first: int,
     last: int,
 ) -> None:
     """See :func:`_forward_rows`."""
-    given = (x, reads, begin_reads, weights, held, final, out, readouts, accumulate, quarters)
+    given = (
+        x,
+        reads,
+        begin_reads,
+        weights,
+        held,
+        final,
+        out,
+        readouts,
+        slopes,
+        accumulate,
+        quarters,
+    )
     stored = aligned(1, (weights.shape[1] + 1) * LANES, final)[0]
     work, rows = aligned(1, ROWS * LANES, final)[0], aligned(1, POINTS * LANES, final)[0]
     _forward_rows(*given, stored, work, rows, first, last)
@@ -349,6 +283,7 @@ def backward(
     begin_reads: Any,
     weights: Any,
     values: Any,
+    slopes: Any,
     of_final: Any,
     gradient: Any,
     of_readouts: Any,
@@ -364,7 +299,7 @@ def backward(
     last: int,
 ) -> None:
     """See :func:`_backward_rows`."""
-    given = (x, reads, begin_reads, weights, values, of_final, gradient, of_readouts)
+    given = (x, reads, begin_reads, weights, values, slopes, of_final, gradient, of_readouts)
     found = (to_x, to_reads, to_begin, to_weights, to_held, accumulate, quarters, wanted)
     inputs = x.shape[3]
     hidden = (weights.shape[1] - 1) // (inputs + 3)

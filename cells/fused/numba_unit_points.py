@@ -134,7 +134,7 @@ def _more_inputs(weights: Any, rows: Any, xs: Any, w: Any, a: Any, t: int, width
 
 
 @sums_apart  # type: ignore[untyped-decorator]
-def gradients(
+def gradients(  # noqa: PLR0915 - unrolled by hand
     weights: Any,
     work: Any,
     rows: Any,
@@ -151,7 +151,7 @@ def gradients(
 
     Of what a ReLU lets through: ``of_x`` adds up its products with the inputs, two or more for every hidden
     number; ``sums``, where the weights lie, those with the states, and itself. ``rows`` hold it afterwards
-    where it is to ``keep``, or inputs are more than two.
+    where it is to ``keep``; where inputs are more than two they do, and held what :func:`outputs` kept.
     Both flags are written out by the caller, ``few`` where there are one or two inputs: a choice that is only
     known later may stay inside the loops over units, which are then not vectorized.
     """
@@ -171,18 +171,28 @@ def gradients(
         work[back + a1 + j] = zero
         work[back + a2 + j] = zero
         work[back + a3 + j] = zero
-    second = 1 if inputs > 1 else 0  # where there is none nobody looks at its sum
+    second = 1 if inputs > 1 else 0
+    q_at = tile if inputs > 1 else last + tile
     x0, x1, x2, x3 = xs[t, 0], xs[t1, 0], xs[t2, 0], xs[t3, 0]
     y0, y1, y2, y3 = xs[t, second], xs[t1, second], xs[t2, second], xs[t3, second]
     e, of_state = np.uintp(0), np.uintp(inputs * LANES)
     for _ in range(hidden):
         for j in range(lanes):
-            uv = weights[w + of_state + j] * weights[w + of_state + a2 + j]
+            u = weights[w + of_state + j]
+            uv = u * weights[w + of_state + a2 + j]
+            if few:
+                p, q, bias = weights[w + j], weights[q_at + j], weights[w + of_state + a1 + j]
+                h0 = bias + u * work[j] + p * x0 + q * y0
+                h1 = bias + u * work[a1 + j] + p * x1 + q * y1
+                h2 = bias + u * work[a2 + j] + p * x2 + q * y2
+                h3 = bias + u * work[a3 + j] + p * x3 + q * y3
+            else:
+                h0, h1, h2, h3 = rows[a + j], rows[a + a1 + j], rows[a + a2 + j], rows[a + a3 + j]
             # what a ReLU lets through, as torch has it: all that is not at or below 0, so NaN as well
-            s0 = zero if rows[a + j] <= zero else work[given + j]
-            s1 = zero if rows[a + a1 + j] <= zero else work[given + a1 + j]
-            s2 = zero if rows[a + a2 + j] <= zero else work[given + a2 + j]
-            s3 = zero if rows[a + a3 + j] <= zero else work[given + a3 + j]
+            s0 = zero if h0 <= zero else work[given + j]
+            s1 = zero if h1 <= zero else work[given + a1 + j]
+            s2 = zero if h2 <= zero else work[given + a2 + j]
+            s3 = zero if h3 <= zero else work[given + a3 + j]
             sums[w + of_state + j] += (s0 * work[j] + s1 * work[a1 + j]) + (
                 s2 * work[a2 + j] + s3 * work[a3 + j]
             )
@@ -203,6 +213,8 @@ def gradients(
             _of_inputs(rows, of_x, xs, e, a, t, width)
         e += np.uintp(max(inputs, 2) * LANES)
         w += step
+        if inputs > 1:
+            q_at += step
         a += tile + a3
 
 

@@ -31,7 +31,7 @@ def kernel_threads(count: int | None = None) -> Iterator[None]:
     """
     if count is not None and count < 1:
         raise ValueError(f"kernel_threads: expected 1 or more, or None for all, got {count}")
-    _chosen.append(count or _processors())
+    _chosen.append(count or processors())
     try:
         yield
     finally:
@@ -43,7 +43,8 @@ def thread_limit() -> int:
     return _chosen[-1] if _chosen else torch.get_num_threads()
 
 
-def _processors() -> int:
+def processors() -> int:
+    """How many this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -64,21 +64,24 @@ def run(
     """
     tensors = (one.unsqueeze(0) for one in (x, reads, first, weights, held))
     asked = decode if every else ""
-    out: tuple[Tensor, ...] = _Networks.apply(accumulate, every, asked, *tensors)  # type: ignore[no-untyped-call]
-    last, values, *readouts = (one.squeeze(0) for one in out)
+    keep = torch.is_grad_enabled()  # the softplus's slopes, for the way back
+    out: tuple[Tensor, ...] = _Networks.apply(accumulate, every, asked, keep, *tensors)  # type: ignore[no-untyped-call]
+    last, values, *readouts = (one.squeeze(0) for one in out[:-1])
     return Results(last, values if every else None, readouts[0] if readouts else None)
 
 
 class _Networks(torch.autograd.Function):
     @staticmethod
-    def forward(accumulate: bool, every: bool, decode: str, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return tuple(networks(*tensors, accumulate, every, decode))
+    def forward(
+        accumulate: bool, every: bool, decode: str, keep: bool, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        return tuple(networks(*tensors, accumulate, every, decode, keep))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.accumulate, _, ctx.decode, *tensors = inputs
+        ctx.accumulate, _, ctx.decode, _, *tensors = inputs
         nothing = tensors[0].new_empty(1, 0, 0, 0)
-        ctx.save_for_backward(*tensors, output[1] if ctx.decode else nothing)
+        ctx.save_for_backward(*tensors, output[1] if ctx.decode else nothing, output[-1])
         ctx.set_materialize_grads(False)
 
     @staticmethod
@@ -89,14 +92,14 @@ class _Networks(torch.autograd.Function):
         tensors = ctx.saved_tensors
         x = tensors[0]
         none = [x.new_empty(1, 0, 0), *(x.new_empty(1, 0, 0, 0) for _ in range(2))]
-        found = [*gradients, None][:3]  # readouts need not have been wanted
+        found = [*gradients[:-1], None][:3]  # readouts need not have been wanted
         given = [no if one is None else one for one, no in zip(found, none, strict=True)]
-        arguments = (ctx.accumulate, ctx.decode, ctx.needs_input_grad[3], *tensors, *given)
+        arguments = (ctx.accumulate, ctx.decode, ctx.needs_input_grad[4], *tensors, *given)
         if torch.compiler.is_compiling():  # see cells.fused.recurrence
             results = _gradients(*arguments)
         else:
             results = _NetworksBackward.apply(*arguments)  # type: ignore[no-untyped-call]
-        return None, None, None, *as_given(results, tensors[:-1])
+        return None, None, None, None, *as_given(results, tensors[:-2])
 
     @staticmethod
     def vmap(
@@ -105,10 +108,11 @@ class _Networks(torch.autograd.Function):
         accumulate: bool,
         every: bool,
         decode: str,
+        keep: bool,
         *tensors: Tensor,
     ) -> Any:
-        folded, replicates = fold(info.batch_size, in_dims[3:], tensors)
-        out = _Networks.apply(accumulate, every, decode, *folded)  # type: ignore[no-untyped-call]
+        folded, replicates = fold(info.batch_size, in_dims[4:], tensors)
+        out = _Networks.apply(accumulate, every, decode, keep, *folded)  # type: ignore[no-untyped-call]
         return unfold(out, info.batch_size, replicates)
 
 

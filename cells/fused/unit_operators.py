@@ -13,12 +13,12 @@ from cells.fused import numba_kernels, unit_launch
 _library = torch.library.Library("desiderata", "FRAGMENT")
 _library.define(
     "unit_networks(Tensor x, Tensor reads, Tensor first, Tensor weights, Tensor held, "
-    "bool accumulate, bool every, str decode) -> Tensor[]"
+    "bool accumulate, bool every, str decode, bool keep) -> Tensor[]"
 )
 _library.define(
     "unit_networks_backward(Tensor x, Tensor reads, Tensor first, Tensor weights, Tensor held, "
-    "Tensor values, Tensor of_last, Tensor gradient, Tensor of_readouts, bool accumulate, str decode, "
-    "bool wanted) "
+    "Tensor values, Tensor slopes, Tensor of_last, Tensor gradient, Tensor of_readouts, bool accumulate, "
+    "str decode, bool wanted) "
     "-> Tensor[]"
 )
 # the kernels take sines of angles turned by so many quarters, or none
@@ -40,6 +40,7 @@ def _forward(
     accumulate: bool,
     every: bool,
     decode: str,
+    keep: bool,
 ) -> list[Tensor]:
     kernel = _kernel()
     replicates = check(x, reads, first, weights, held)
@@ -47,12 +48,13 @@ def _forward(
     last = reads.new_empty(replicates, batch, units)
     out = reads.new_empty(replicates, steps if every else 0, batch, units)
     readouts = reads.new_empty(replicates, steps, batch, 2 * units if decode else 0)
-    arrays = numba_kernels.arrays(x, reads, first, weights, held, last, out, readouts)
+    slopes = reads.new_empty(replicates, steps if keep else 0, batch, units)
+    arrays = numba_kernels.arrays(x, reads, first, weights, held, last, out, readouts, slopes)
     each = steps * units * weights.shape[1] // 8
     numba_kernels.over_rows(
         kernel.forward, (*arrays, accumulate, _CODES[decode]), replicates * batch, each
     )
-    return [last, out, readouts] if decode else [last, out]
+    return [last, out, *[readouts] * bool(decode), slopes]
 
 
 def _backward(
@@ -62,6 +64,7 @@ def _backward(
     weights: Tensor,
     held: Tensor,
     values: Tensor,
+    slopes: Tensor,
     of_last: Tensor,
     gradient: Tensor,
     of_readouts: Tensor,
@@ -70,8 +73,15 @@ def _backward(
     wanted: bool,
 ) -> list[Tensor]:
     kernel = _kernel()
-    replicates = check(x, reads, first, weights, held, values, of_last, gradient, of_readouts)
+    replicates = check(
+        x, reads, first, weights, held, values, slopes, of_last, gradient, of_readouts
+    )
     _, steps, batch, units = reads.shape
+    if slopes.shape[1] != steps:
+        raise ValueError(
+            f"unit networks: expected the slopes of {steps} steps, got {tuple(slopes.shape)}; have the "
+            "forward keep them"
+        )
     to_x = x.new_zeros(replicates, *x.shape[1:])
     to_reads = reads.new_empty(replicates, steps, batch, units)
     to_first, to_held = (reads.new_empty(replicates, batch, units) for _ in range(2))
@@ -79,7 +89,7 @@ def _backward(
     group = kernel.GROUP
     groups = (batch + group - 1) // group
     to_weights = reads.new_empty(replicates, groups, *weights.shape[1:])
-    given = (x, reads, first, weights, values, of_last, gradient, of_readouts)
+    given = (x, reads, first, weights, values, slopes, of_last, gradient, of_readouts)
     arrays = numba_kernels.arrays(*given, to_x, to_reads, to_first, to_weights, to_held)
     each = group * steps * units * weights.shape[1] // 4
     numba_kernels.over_rows(
@@ -105,6 +115,7 @@ def _forward_on_gpu(
     accumulate: bool,
     every: bool,
     decode: str,
+    keep: bool,  # noqa: ARG001 - the backward there computes slopes anew
 ) -> list[Tensor]:
     replicates = check(x, reads, first, weights, held)
     values = unit_launch.forward(replicates, x, _before(reads, first), weights, held, accumulate)
@@ -116,7 +127,7 @@ def _forward_on_gpu(
     if decode:
         read = reads.detach().expand(replicates, *reads.shape[1:])
         results.append(getattr(torch, decode)(torch.cat((read, values), -1)))
-    return results
+    return [*results, values.new_empty(replicates, 0, *values.shape[2:])]
 
 
 def _backward_on_gpu(
@@ -126,6 +137,7 @@ def _backward_on_gpu(
     weights: Tensor,
     held: Tensor,
     values: Tensor,
+    slopes: Tensor,  # noqa: ARG001
     of_last: Tensor,
     gradient: Tensor,
     of_readouts: Tensor,
@@ -133,7 +145,10 @@ def _backward_on_gpu(
     decode: str,
     wanted: bool,
 ) -> list[Tensor]:
-    replicates = check(x, reads, first, weights, held, values, of_last, gradient, of_readouts)
+    nothing = values.new_empty(1, 0, 0, 0)
+    replicates = check(
+        x, reads, first, weights, held, values, nothing, of_last, gradient, of_readouts
+    )
     total = gradient if gradient.numel() else torch.zeros_like(reads)
     if of_last.numel() and reads.shape[1]:
         whole = max(len(total), len(of_last))
@@ -160,8 +175,8 @@ def _slope(values: Tensor, decode: str) -> Tensor:
 def check(x: Tensor, reads: Tensor, first: Tensor, weights: Tensor, *others: Tensor) -> int:
     """How many replicates; raise ``ValueError`` for shapes that do not belong together.
 
-    ``others``: held, and then values and the gradients of the results, of which those of size 0 stand for
-    none.
+    ``others``: held, and then values, slopes and the gradients of the results, of which those of size 0 stand
+    for none.
     """
     tensors = (x, reads, first, weights, *others)
     replicates = max(one.shape[0] for one in tensors)
@@ -173,6 +188,7 @@ def check(x: Tensor, reads: Tensor, first: Tensor, weights: Tensor, *others: Ten
         (batch, units),
         (weights.shape[1], units),
         (batch, units),
+        every,
         every,
         (batch, units),
         every,
@@ -209,12 +225,16 @@ def _forward_shapes(
     accumulate: bool,  # noqa: ARG001 - the operator's signature
     every: bool,
     decode: str,
+    keep: bool,
 ) -> list[Tensor]:
     replicates = max(one.shape[0] for one in (x, reads, first, weights, held))
     _, steps, batch, units = reads.shape
     last = reads.new_empty(replicates, batch, units)
     values = reads.new_empty(replicates, steps if every else 0, batch, units)
-    return [last, values, *[reads.new_empty(replicates, steps, batch, 2 * units)] * bool(decode)]
+    readouts = reads.new_empty(replicates, steps, batch, 2 * units)
+    kept = steps if keep and reads.device.type == "cpu" else 0
+    slopes = reads.new_empty(replicates, kept, batch, units)
+    return [last, values, *[readouts] * bool(decode), slopes]
 
 
 def _backward_shapes(
@@ -224,6 +244,7 @@ def _backward_shapes(
     weights: Tensor,
     held: Tensor,
     values: Tensor,
+    slopes: Tensor,
     of_last: Tensor,
     gradient: Tensor,
     of_readouts: Tensor,
@@ -232,7 +253,7 @@ def _backward_shapes(
     wanted: bool,  # noqa: ARG001
 ) -> list[Tensor]:
     own = (x, reads, first, weights, held)
-    replicates = max(one.shape[0] for one in (*own, values, of_last, gradient, of_readouts))
+    replicates = max(one.shape[0] for one in (*own, values, slopes, of_last, gradient, of_readouts))
     return [one.new_empty(replicates, *one.shape[1:]) for one in own]
 
 

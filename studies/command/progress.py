@@ -39,8 +39,6 @@ class Display:
             self._task = self._bar.add_task("", total=None)
 
     def __enter__(self) -> Self:
-        if self._bar is not None:
-            self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,6 +49,10 @@ class Display:
         """Take note of a step; the trainer's monitor."""
         if self._first is None:
             self._first = state.step - 1
+            if (
+                self._bar is not None
+            ):  # not before: it has a thread, and shares of replicates are forked
+                self._bar.start()
         now = time.monotonic()
         if self.quiet or (self._bar is None and now - self._last < _BETWEEN_LINES):
             return

@@ -13,14 +13,18 @@ import xarray
 from rich.table import Table
 
 import cells
+from cells.fused.threads import processors
 from studies.command.progress import Display
 from studies.core.errors import StudyError
 from studies.core.protocol import PROFILES
 from studies.run.configuration import parse, resolve
 from studies.run.dataset import STATUSES, save, spread
-from studies.run.memory import keep_freed_memory
 from studies.run.report import printed
 from studies.run.study import Study
+from studies.training import shares
+from studies.training.memory import keep_freed_memory, settle_objects
+from studies.training.run_state import RunState
+from studies.training.trainer import Monitor
 
 
 def command(
@@ -40,9 +44,15 @@ def command(
     threads: Annotated[
         int, typer.Option(min=1, help="CPU threads of torch's operations, most of which are small")
     ] = 1,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="processes to share out the replicates to; default one per CPU, on Linux"
+        ),
+    ] = None,
     kernel_threads: Annotated[
         int | None,
-        typer.Option(min=1, help="CPU threads of fused kernels, all by default; results are equal"),
+        typer.Option(min=1, help="CPU threads of fused kernels; default the CPUs that are left"),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="where the corpora lie; default $DESIDERATA_DATA")
@@ -72,18 +82,28 @@ def command(
         _writable(out)
         checkpoint = out.with_name(f"{out.name}.checkpoint")
     study = Study.prepare(configuration, folder=data, device=device, checkpoint=checkpoint)
+    count = shares.fitting(study.trainer, processes)
     with (
-        cells.kernel_threads(kernel_threads),
+        cells.kernel_threads(kernel_threads or max(1, processors() // count)),
         Display(study.task.metric, study.source.examples_per_step, quiet=quiet) as display,
     ):
-        result = study.run(display)
+        result = study.run(_settled(display), processes=count)
     if out is not None:
         save(result, out)
         if checkpoint is not None:
-            checkpoint.unlink(missing_ok=True)
+            for one in shares.checkpoints(checkpoint):
+                one.unlink(missing_ok=True)
     show(result)
     if out is not None:
         rich.console.Console().print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _settled(display: Display) -> Monitor:
+    def monitor(state: RunState, total: int | None) -> None:
+        settle_objects()
+        display(state, total)
+
+    return monitor
 
 
 def _writable(out: Path) -> None:

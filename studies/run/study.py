@@ -17,6 +17,7 @@ from studies.core.task import Source, Task
 from studies.model.settings import build
 from studies.run.configuration import Configuration
 from studies.run.dataset import dataset
+from studies.training import shares
 from studies.training.checkpoint import fingerprint
 from studies.training.replicates import Replicates
 from studies.training.trainer import Monitor, Trainer
@@ -61,9 +62,16 @@ class Study:
         )
         return cls(configuration, task, source, trainer)
 
-    def run(self, monitor: Monitor | None = None) -> xarray.Dataset:
-        """Train, test at the best validation, and return the result; see :mod:`studies.run.dataset`."""
-        state = self.trainer.run(monitor)
+    def run(self, monitor: Monitor | None = None, *, processes: int = 1) -> xarray.Dataset:
+        """Train, test at the best validation, and return the result; see :mod:`studies.run.dataset`.
+
+        ``processes``: in how many shares, see :mod:`studies.training.shares`.
+        """
+        state = (
+            shares.train(self.trainer, processes, monitor)
+            if processes > 1
+            else self.trainer.run(monitor)
+        )
         return dataset(
             self.configuration,
             self.task,
@@ -79,6 +87,7 @@ class Study:
                 "python": platform.python_version(),
                 "threads": torch.get_num_threads(),
                 "kernel_threads": thread_limit(),
+                "processes": processes,
                 "replicates": _manner(self.trainer.replicates),
             },
         )

@@ -9,7 +9,7 @@ from torch import nn
 
 from studies.core.registry import get_task
 from studies.model.settings import ModelSettings, build
-from studies.run.memory import keep_freed_memory
+from studies.training.memory import keep_freed_memory
 from studies.training.settings import TrainingSettings
 from studies.training.trainer import Trainer
 

@@ -60,14 +60,16 @@ def test_the_operators_are_what_torch_expects(decode):
     *given, gradient = tensors(*WIDE[:2])
     nothing = gradient.new_empty(1, 0, 0, 0)
     for every in (True, False):
-        forward = (*given, True, every, decode if every else "")
-        last, values, *readouts = unit_networks.networks(*forward)
+        asked = decode if every else ""
+        forward = (*given, True, every, asked, True)
+        last, values, *readouts, slopes = unit_networks.networks(*forward)
         seeds = (
             torch.randn_like(last),
             gradient if every else nothing,
             torch.randn_like(readouts[0]) if readouts else nothing,
         )
-        backward = (*given, values if readouts else nothing, *seeds, True, forward[-1], True)
+        kept = (values if readouts else nothing, slopes)
+        backward = (*given, *kept, *seeds, True, asked, True)
         for operator, arguments in zip(OPERATORS, (forward, backward), strict=True):
             found = torch.library.opcheck(operator.default, arguments)
             assert {"SUCCESS"} == set(found.values())
@@ -104,4 +106,32 @@ def test_networks_of_units_are_not_let_loose_on_other_shapes(said, place, size):
     sizes[place] = size
     tensors = [torch.zeros(one, dtype=torch.float64) for one in sizes]
     with pytest.raises(ValueError, match=said):
-        unit_networks.networks(*tensors, True, True, "")  # noqa: FBT003
+        unit_networks.networks(*tensors, True, True, "", True)  # noqa: FBT003
+
+
+def test_the_way_back_needs_what_the_way_there_kept():
+    """Slopes that were not kept are not taken for slopes."""
+    *given, gradient = tensors(*CASES[1][:2])
+    none = gradient.new_empty(1, 0, 0)
+    *_, slopes = unit_networks.networks(*given, True, True, "", False)  # noqa: FBT003
+    with pytest.raises(ValueError, match=r"expected the slopes of 2 steps, got .*have the forward"):
+        unit_networks.networks_backward(
+            *given, none, slopes, none, gradient, none, True, "", True  # noqa: FBT003
+        )  # fmt: skip
+
+
+def test_nothing_is_kept_where_nothing_is_differentiated(monkeypatch):
+    """An evaluation writes no slopes."""
+    sizes, operator = [], unit_networks.networks
+
+    def watched(*arguments):
+        found = operator(*arguments)
+        sizes.append(found[-1].numel())
+        return found
+
+    monkeypatch.setattr(unit_networks, "networks", watched)
+    *given, _ = (one.squeeze(0) for one in tensors(*CASES[1][:2]))
+    for differentiated in (True, False):
+        with torch.set_grad_enabled(differentiated):
+            unit_networks.run(*given, accumulate=True)
+    assert sizes == [2 * 3 * 5, 0]

@@ -179,10 +179,10 @@ def both_on_gpu(replicates, sizes, dtype, accumulate):
     of_readouts = draw(max(replicates), steps, batch, 2 * units)
 
     def ours():
-        _, *out = unit_operators.networks(*given, accumulate, True, "cos")  # noqa: FBT003
+        _, *out, slopes = unit_operators.networks(*given, accumulate, True, "cos", True)  # noqa: FBT003
         none = gradient.new_empty(1, 0, 0)
         found = unit_operators.networks_backward(
-            *given, out[0], none, gradient, of_readouts, accumulate, "cos", True  # noqa: FBT003
+            *given, out[0], slopes, none, gradient, of_readouts, accumulate, "cos", True  # noqa: FBT003
         )  # fmt: skip
         return [*out, *(one.sum_to_size(of.shape) for one, of in zip(found, given, strict=True))]
 

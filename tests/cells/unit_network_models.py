@@ -82,14 +82,14 @@ def results(
     """The same by two operators; a gradient of size 0 stands for zeros."""
     forward, backward = operators
     nothing = given[0].new_empty(1, 0, 0, 0)
-    found = forward(*given, accumulate, True, decode)  # noqa: FBT003
+    *found, slopes = forward(*given, accumulate, True, decode, True)  # noqa: FBT003
     values = found[1] if decode else nothing
     seeds = (
         given[0].new_empty(1, 0, 0) if of_last is None else of_last,
         gradient,
         nothing if of_readouts is None else of_readouts,
     )
-    gradients = backward(*given, values, *seeds, accumulate, decode, wanted)
+    gradients = backward(*given, values, slopes, *seeds, accumulate, decode, wanted)
     replicates = max(len(one) for one in (found[0], *seeds))
     assert all(len(one) == replicates for one in gradients)
     return [
@@ -103,8 +103,8 @@ def ended(operators, case):
     replicates, (_, batch, units, *_), accumulate = case
     *given, gradient = tensors(*case[:2])
     seed = randn(replicates[-1], batch, units, seed=13)
-    (alone, *rest) = operators[0](*given, accumulate, False, "")  # noqa: FBT003
-    assert [0] == [one.numel() for one in rest]
+    (alone, *rest) = operators[0](*given, accumulate, False, "", False)  # noqa: FBT003
+    assert [0, 0] == [one.numel() for one in rest]
     for own in (gradient, gradient.new_empty(1, 0, 0, 0)):
         ours = results(operators, given, own, accumulate, of_last=seed)
         wanted = own if own.numel() else torch.zeros_like(gradient)

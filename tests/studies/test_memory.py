@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from studies.run.memory import keep_freed_memory
+from studies.training.memory import keep_freed_memory
 
 STEPS = """
 import resource, sys, torch
-from studies.run.memory import keep_freed_memory
+from studies.training.memory import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
 def step():

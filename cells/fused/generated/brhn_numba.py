@@ -1,6 +1,6 @@
 """Generated from the step 'brhn'; do not edit: `python -m cells.fused` writes it anew."""
 
-# with numba_math, numba_circular, numba_apart and numba_tiles as of a9e553c1f932
+# with numba_math, numba_circular, numba_apart and numba_tiles as of bc71bfe3e4a8
 import math
 
 import numpy as np
