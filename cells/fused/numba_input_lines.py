@@ -19,7 +19,7 @@ class Inputs(ABC):
 
     names: ClassVar[tuple[str, ...]]
     scratch: ClassVar[tuple[str, ...]] = ()
-    """What else of a tile is kept, the last of it by the backward alone."""
+    """What else is kept: of the tiles of a row, shared by all, and of every tile, by the backward alone."""
 
     def __init__(self, row: int, count: int) -> None:
         self.row, self.count = row, count
@@ -57,8 +57,8 @@ class Projected(Inputs):
     def at_each_step(self, following: str) -> list[str]:
         """Where they lie."""
         return [
-            "            given = projected[projected_r, t, b]",
-            f"            following = projected[projected_r, {following}, b]",
+            "                given = projected[projected_r, t, b]",
+            f"                following = projected[projected_r, {following}, b]",
         ]
 
     def before(self, which: Sequence[int]) -> list[str]:
@@ -87,9 +87,12 @@ class Mapped(Inputs):
     def at_first(self) -> Sequence[str]:  # type: ignore[override]
         """Take the maps."""
         source = "weight_ih[weight_ih_r], bias_ih[bias_ih_r]"
-        return [f"            take_maps(stored[k], {source}, {self.count}, units, begin, width)"]
+        return [
+            "            if slot < tiles:",
+            f"                take_maps(stored[k], {source}, {self.count}, units, begin, width)",
+        ]
 
-    at_last = ("            sums[k, :] = 0",)
+    at_last = ("            sums[slot, :] = 0",)
 
     def before(self, which: Sequence[int]) -> list[str]:  # noqa: ARG002 - as a rule all of them
         """Make all of them."""
@@ -101,7 +104,7 @@ class Mapped(Inputs):
         """To the maps' gradients, and to that of x where it is wanted."""
         at, count = self.row * LANES, self.count
         return [
-            f"                add_maps(sums[k], tile, {at}, x[x_r, t, b], {count}, width)",
+            f"                add_maps(sums[slot], tile, {at}, x[x_r, t, b], {count}, width)",
             "                if to_x.size:",
             f"                    add_to_inputs(to_x[r, t, b], stored[k], tile, {at}, {count}, width)",
         ]
@@ -110,4 +113,4 @@ class Mapped(Inputs):
     def given(self) -> Sequence[str]:  # type: ignore[override]
         """Give the maps' gradients."""
         target = "to_weight_ih[r, b], to_bias_ih[r, b]"
-        return [f"            give_maps(sums[k], {target}, {self.count}, units, begin, width)"]
+        return [f"            give_maps(sums[slot], {target}, {self.count}, units, begin, width)"]

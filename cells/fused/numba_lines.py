@@ -8,20 +8,41 @@ LANES = 64
 """Units per tile: 256 bytes of float32."""
 
 
-def row(*shared: str) -> list[str]:
-    """The loop over rows; what may be ``shared`` by all replicates is read at a place of its own."""
+SLOTS = 8
+"""Tiles that are walked through together: of several rows, where a row has fewer."""
+
+
+def together(
+    first: Sequence[str], step: Sequence[str], last: Sequence[str], loop: str, *shared: str
+) -> list[str]:
+    """The loops over groups of rows: over their tiles at ``first``, over time (``loop``), and at ``last``.
+
+    A row of few units alone would wait for its own results, and for memory where its steps lie pages apart.
+    The rows of a group belong to one replicate; what may be ``shared`` by all is read at a place of its own.
+    """
     return [
-        "    for row in range(first, last):",
-        "        r, b = row // batch, row % batch",
+        "    group = first",
+        "    while group < last:",
+        "        r, begin_row = group // batch, group % batch",
+        "        rows = min(scratch.shape[0] // tiles, last - group, batch - begin_row)",
         *(f"        {name}_r = r if {name}.shape[0] > 1 else 0" for name in shared),
+        *_each_tile(8),
+        *first,
+        f"        {loop}",
+        *_each_tile(12),
+        *step,
+        *(_each_tile(8) if last else []),
+        *last,
+        "        group += rows",
     ]
 
 
-def each_tile(indented: int) -> list[str]:
-    """The loop over tiles."""
+def _each_tile(indented: int) -> list[str]:
+    """The loop over the tiles of a group."""
     lines = [
-        "for k in range(tiles):",
-        "    tile, begin = scratch[k], k * LANES",
+        "for slot in range(tiles * rows):",
+        "    k, b = slot % tiles, begin_row + slot // tiles",
+        "    tile, begin = scratch[slot], k * LANES",
         "    width = min(LANES, units - begin)",
     ]
     return [" " * indented + line for line in lines]

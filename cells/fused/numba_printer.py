@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from cells.fused.fingerprint import fingerprint
 from cells.fused.numba_input_lines import Inputs, Mapped, Projected
-from cells.fused.numba_lines import LANES, each_tile, into, out_of, row, soon
+from cells.fused.numba_lines import LANES, SLOTS, into, out_of, soon, together
 from cells.fused.numba_tile_printer import Tiles
 from cells.fused.step import Step
 from cells.fused.trace import Programs
@@ -62,20 +62,13 @@ def _forward(tiles: Tiles, inputs: Inputs) -> str:
     given = [*inputs.names, "weights", *(f"initial{k}" for k in states)]
     reads = [*inputs.reads, *(f"out{k}[r, t, b]" for k in states)]
     taken, kept = [*given, "numbers", *results], ["scratch", *inputs.scratch[:-1]]
-    lines = [
-        "@part",
-        f"def forward_rows({', '.join([*taken, *kept])}, first, last):",
-        '    """Rows ``first`` to ``last`` of replicates times batch, all steps."""',
-        "    replicates, steps, batch, units = out0.shape",
-        _TILES,
-        *row(*given),
-        *each_tile(8),
+    begun = [
         *into(rows.weight, step.weights, "weights[weights_r, {k}]", "begin", 12),
         *into(rows.state, states, "initial{k}[initial{k}_r, b]", "begin", 12),
         *inputs.at_first,
-        "        for t in range(steps):",
+    ]
+    lines = [
         *inputs.at_each_step("min(t + 1, steps - 1)"),
-        *each_tile(12),
         *inputs.before(range(step.inputs)),
         f"                forward_tile(tile, {', '.join(reads)}, {_REST})",
         *soon(states, "out{k}[r, min(t + 1, steps - 1), b]", "begin", 16),
@@ -87,11 +80,21 @@ def _forward(tiles: Tiles, inputs: Inputs) -> str:
             f"                    decode_tile(tile, readouts[r, t, b], {_REST})",
             *soon(step.readouts, following, "{k} * units + begin", 20),
         ]
-    return "\n".join([*lines, *_kernel("forward", taken, kept, rows.forward, step)])
+    return "\n".join(
+        [
+            "@part",
+            f"def forward_rows({', '.join([*taken, *kept])}, first, last):",
+            '    """Rows ``first`` to ``last`` of replicates times batch, all steps."""',
+            "    replicates, steps, batch, units = out0.shape",
+            _TILES,
+            *together(begun, lines, [], "for t in range(steps):", *given),
+            *_kernel("forward", taken, kept, rows.forward, step),
+        ]
+    )
 
 
 _REST = "units, begin, numbers, width"
-_TILES = "    tiles = (units + LANES - 1) // LANES"
+_TILES = "    tiles = max(1, (units + LANES - 1) // LANES)"
 
 
 def _backward(tiles: Tiles, inputs: Inputs) -> str:
@@ -113,14 +116,7 @@ def _backward(tiles: Tiles, inputs: Inputs) -> str:
         *(f"to_initial{k}" for k in states),
     ]
     taken, kept = [*given, "numbers", *found], ["scratch", *inputs.scratch]
-    lines = [
-        "@part",
-        f"def backward_rows({', '.join([*taken, *kept])}, first, last):",
-        '    """The gradients of those rows; one of size 0 stands for zeros, or is not wanted."""',
-        "    _, steps, batch, units = out0.shape",
-        _TILES,
-        *row(*given),
-        *each_tile(8),
+    begun = [
         *into(rows.weight, step.weights, "weights[weights_r, {k}]", "begin", 12),
         *inputs.at_first,
         f"            tile[{rows.total * LANES} :] = 0",
@@ -133,10 +129,10 @@ def _backward(tiles: Tiles, inputs: Inputs) -> str:
                 *into(rows.gradient, [k], "final{k}[final{k}_r, b]", "begin", 16),
             )
         ),
-        "        for back in range(steps):",
-        "            t = steps - 1 - back",
+    ]
+    lines = [
+        "                t = steps - 1 - back",
         *inputs.at_each_step("max(t - 1, 0)"),
-        *each_tile(12),
         *_decoded(tiles),
         *inputs.before(used),
         # not a choice of arrays, whose references would be counted
@@ -158,13 +154,24 @@ def _backward(tiles: Tiles, inputs: Inputs) -> str:
     lines += [
         f"                backward_tile({', '.join(['tile', *inputs.reads])}, {_REST})",
         *inputs.behind,
-        *each_tile(8),
+    ]
+    ended = [
         *(["            if to_weights.size:"] if step.weights else []),
         *out_of(rows.total, step.weights, "to_weights[r, b, {k}]", "begin", 16),
         *inputs.given,
         *out_of(rows.gradient, states, "to_initial{k}[r, b]", "begin", 12),
     ]
-    return "\n".join([*lines, *_kernel("backward", taken, kept, rows.backward, step)])
+    return "\n".join(
+        [
+            "@part",
+            f"def backward_rows({', '.join([*taken, *kept])}, first, last):",
+            '    """The gradients of those rows; one of size 0 stands for zeros, or is not wanted."""',
+            "    _, steps, batch, units = out0.shape",
+            _TILES,
+            *together(begun, lines, ended, "for back in range(steps):", *given),
+            *_kernel("backward", taken, kept, rows.backward, step),
+        ]
+    )
 
 
 def _kernel(
@@ -178,9 +185,10 @@ def _kernel(
         "@kernel",
         f"def {name}({', '.join(taken)}, first, last):",
         f'    """See {name}_rows."""',
-        "    tiles = (out0.shape[3] + LANES - 1) // LANES",
+        "    tiles = max(1, (out0.shape[3] + LANES - 1) // LANES)",
+        f"    slots = tiles * max(1, min({SLOTS} // tiles, last - first))",
         *(
-            f"    {one} = aligned(tiles, {size}, out0)"
+            f"    {one} = aligned({'tiles' if one == 'stored' else 'slots'}, {size}, out0)"
             for one, size in zip(kept, sizes, strict=True)
         ),
         f"    {name}_rows({', '.join([*taken, *kept])}, first, last)",

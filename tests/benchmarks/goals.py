@@ -190,6 +190,10 @@ GOALS = (
         "cpu", 3, _figure("replicates/16", "together_over_one", "×"), at_most=True,
     ),
     Goal(
+        "replicates", "the same by the command, on all processors, from start to end: ≤ 3×", "cpu", 3,
+        _figure("replicates/16-command", "together_over_one", "×"), at_most=True,
+    ),
+    Goal(
         "replicates", "16 replicates by kernels over one by the loop over time: ≤ 3×", "cpu", 3,
         _figure("replicates/16-kernels", "together_over_one_by_the_loop", "×"), at_most=True,
     ),

@@ -237,6 +237,25 @@ def test_equal_runs_have_equal_bits_on_any_number_of_threads(monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
+@pytest.mark.parametrize("sizes", [(5, 3, 0), (5, 0, 4), (0, 3, 4), (4, 19, 3)])
+def test_kernels_end_whatever_is_missing(sizes):
+    """No unit, no row, no step; and more rows than are walked through together, of several replicates."""
+    steps, batch, units = sizes
+    form = make("gru-after").lanes()
+    operators.announce(form.step)
+    given = [torch.randn(2, steps, batch, form.step.inputs * units, dtype=torch.float64)]
+    weights = torch.randn(2, form.step.weights, units, dtype=torch.float64)
+    initial = [torch.randn(2, batch, units, dtype=torch.float64)]
+    whole = operators.recurrence(form.step.name, given, weights, [], initial, True)  # noqa: FBT003
+    for row in range(batch):
+        own = [
+            [one[..., row : row + 1, :].contiguous() for one in some] for some in (given, initial)
+        ]
+        alone = operators.recurrence(form.step.name, own[0], weights, [], own[1], True)  # noqa: FBT003
+        for one, two in zip(whole, alone, strict=True):
+            assert torch.equal(one[..., row : row + 1, :], two)
+
+
 def test_a_nan_comes_out():
     """In states and gradients of its own unit, and of no other."""
     cell = make("gato")

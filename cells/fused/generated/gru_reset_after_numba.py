@@ -123,14 +123,17 @@ def backward_tile(tile, given, units, begin, numbers, width):
 def forward_rows(projected, weights, initial0, numbers, out0, scratch, first, last):
     """Rows ``first`` to ``last`` of replicates times batch, all steps."""
     replicates, steps, batch, units = out0.shape
-    tiles = (units + LANES - 1) // LANES
-    for row in range(first, last):
-        r, b = row // batch, row % batch
+    tiles = max(1, (units + LANES - 1) // LANES)
+    group = first
+    while group < last:
+        r, begin_row = group // batch, group % batch
+        rows = min(scratch.shape[0] // tiles, last - group, batch - begin_row)
         projected_r = r if projected.shape[0] > 1 else 0
         weights_r = r if weights.shape[0] > 1 else 0
         initial0_r = r if initial0.shape[0] > 1 else 0
-        for k in range(tiles):
-            tile, begin = scratch[k], k * LANES
+        for slot in range(tiles * rows):
+            k, b = slot % tiles, begin_row + slot // tiles
+            tile, begin = scratch[slot], k * LANES
             width = min(LANES, units - begin)
             copy(tile, 256, weights[weights_r, 0], begin, width)
             copy(tile, 320, weights[weights_r, 1], begin, width)
@@ -138,23 +141,26 @@ def forward_rows(projected, weights, initial0, numbers, out0, scratch, first, la
             copy(tile, 448, weights[weights_r, 3], begin, width)
             copy(tile, 0, initial0[initial0_r, b], begin, width)
         for t in range(steps):
-            given = projected[projected_r, t, b]
-            following = projected[projected_r, min(t + 1, steps - 1), b]
-            for k in range(tiles):
-                tile, begin = scratch[k], k * LANES
+            for slot in range(tiles * rows):
+                k, b = slot % tiles, begin_row + slot // tiles
+                tile, begin = scratch[slot], k * LANES
                 width = min(LANES, units - begin)
+                given = projected[projected_r, t, b]
+                following = projected[projected_r, min(t + 1, steps - 1), b]
                 soon(following, 0 * units + begin, width)
                 soon(following, 1 * units + begin, width)
                 soon(following, 2 * units + begin, width)
                 forward_tile(tile, given, out0[r, t, b], units, begin, numbers, width)
                 soon(out0[r, min(t + 1, steps - 1), b], begin, width)
+        group += rows
 
 
 @kernel
 def forward(projected, weights, initial0, numbers, out0, first, last):
     """See forward_rows."""
-    tiles = (out0.shape[3] + LANES - 1) // LANES
-    scratch = aligned(tiles, 8 * LANES, out0)
+    tiles = max(1, (out0.shape[3] + LANES - 1) // LANES)
+    slots = tiles * max(1, min(8 // tiles, last - first))
+    scratch = aligned(slots, 8 * LANES, out0)
     forward_rows(projected, weights, initial0, numbers, out0, scratch, first, last)
 
 
@@ -162,17 +168,20 @@ def forward(projected, weights, initial0, numbers, out0, first, last):
 def backward_rows(projected, weights, initial0, out0, gradient0, final0, numbers, to_projected, to_weights, to_initial0, scratch, first, last):
     """The gradients of those rows; one of size 0 stands for zeros, or is not wanted."""
     _, steps, batch, units = out0.shape
-    tiles = (units + LANES - 1) // LANES
-    for row in range(first, last):
-        r, b = row // batch, row % batch
+    tiles = max(1, (units + LANES - 1) // LANES)
+    group = first
+    while group < last:
+        r, begin_row = group // batch, group % batch
+        rows = min(scratch.shape[0] // tiles, last - group, batch - begin_row)
         projected_r = r if projected.shape[0] > 1 else 0
         weights_r = r if weights.shape[0] > 1 else 0
         initial0_r = r if initial0.shape[0] > 1 else 0
         out0_r = r if out0.shape[0] > 1 else 0
         gradient0_r = r if gradient0.shape[0] > 1 else 0
         final0_r = r if final0.shape[0] > 1 else 0
-        for k in range(tiles):
-            tile, begin = scratch[k], k * LANES
+        for slot in range(tiles * rows):
+            k, b = slot % tiles, begin_row + slot // tiles
+            tile, begin = scratch[slot], k * LANES
             width = min(LANES, units - begin)
             copy(tile, 256, weights[weights_r, 0], begin, width)
             copy(tile, 320, weights[weights_r, 1], begin, width)
@@ -182,12 +191,13 @@ def backward_rows(projected, weights, initial0, out0, gradient0, final0, numbers
             if final0.size:
                 copy(tile, 768, final0[final0_r, b], begin, width)
         for back in range(steps):
-            t = steps - 1 - back
-            given = projected[projected_r, t, b]
-            following = projected[projected_r, max(t - 1, 0), b]
-            for k in range(tiles):
-                tile, begin = scratch[k], k * LANES
+            for slot in range(tiles * rows):
+                k, b = slot % tiles, begin_row + slot // tiles
+                tile, begin = scratch[slot], k * LANES
                 width = min(LANES, units - begin)
+                t = steps - 1 - back
+                given = projected[projected_r, t, b]
+                following = projected[projected_r, max(t - 1, 0), b]
                 soon(following, 0 * units + begin, width)
                 soon(following, 1 * units + begin, width)
                 soon(following, 2 * units + begin, width)
@@ -207,8 +217,9 @@ def backward_rows(projected, weights, initial0, out0, gradient0, final0, numbers
                     soon(to_projected[r, max(t - 1, 0), b], 0 * units + begin, width)
                     soon(to_projected[r, max(t - 1, 0), b], 1 * units + begin, width)
                     soon(to_projected[r, max(t - 1, 0), b], 2 * units + begin, width)
-        for k in range(tiles):
-            tile, begin = scratch[k], k * LANES
+        for slot in range(tiles * rows):
+            k, b = slot % tiles, begin_row + slot // tiles
+            tile, begin = scratch[slot], k * LANES
             width = min(LANES, units - begin)
             if to_weights.size:
                 copy(to_weights[r, b, 0], begin, tile, 512, width)
@@ -216,11 +227,13 @@ def backward_rows(projected, weights, initial0, out0, gradient0, final0, numbers
                 copy(to_weights[r, b, 2], begin, tile, 640, width)
                 copy(to_weights[r, b, 3], begin, tile, 704, width)
             copy(to_initial0[r, b], begin, tile, 768, width)
+        group += rows
 
 
 @kernel
 def backward(projected, weights, initial0, out0, gradient0, final0, numbers, to_projected, to_weights, to_initial0, first, last):
     """See backward_rows."""
-    tiles = (out0.shape[3] + LANES - 1) // LANES
-    scratch = aligned(tiles, 13 * LANES, out0)
+    tiles = max(1, (out0.shape[3] + LANES - 1) // LANES)
+    slots = tiles * max(1, min(8 // tiles, last - first))
+    scratch = aligned(slots, 13 * LANES, out0)
     backward_rows(projected, weights, initial0, out0, gradient0, final0, numbers, to_projected, to_weights, to_initial0, scratch, first, last)

@@ -118,37 +118,44 @@ def backward_tile(tile, units, begin, numbers, width):
 def forward_rows(x, weight_ih, bias_ih, weights, initial0, numbers, out0, scratch, stored, first, last):
     """Rows ``first`` to ``last`` of replicates times batch, all steps."""
     replicates, steps, batch, units = out0.shape
-    tiles = (units + LANES - 1) // LANES
-    for row in range(first, last):
-        r, b = row // batch, row % batch
+    tiles = max(1, (units + LANES - 1) // LANES)
+    group = first
+    while group < last:
+        r, begin_row = group // batch, group % batch
+        rows = min(scratch.shape[0] // tiles, last - group, batch - begin_row)
         x_r = r if x.shape[0] > 1 else 0
         weight_ih_r = r if weight_ih.shape[0] > 1 else 0
         bias_ih_r = r if bias_ih.shape[0] > 1 else 0
         weights_r = r if weights.shape[0] > 1 else 0
         initial0_r = r if initial0.shape[0] > 1 else 0
-        for k in range(tiles):
-            tile, begin = scratch[k], k * LANES
+        for slot in range(tiles * rows):
+            k, b = slot % tiles, begin_row + slot // tiles
+            tile, begin = scratch[slot], k * LANES
             width = min(LANES, units - begin)
             copy(tile, 256, weights[weights_r, 0], begin, width)
             copy(tile, 320, weights[weights_r, 1], begin, width)
             copy(tile, 384, weights[weights_r, 2], begin, width)
             copy(tile, 448, weights[weights_r, 3], begin, width)
             copy(tile, 0, initial0[initial0_r, b], begin, width)
-            take_maps(stored[k], weight_ih[weight_ih_r], bias_ih[bias_ih_r], 3, units, begin, width)
+            if slot < tiles:
+                take_maps(stored[k], weight_ih[weight_ih_r], bias_ih[bias_ih_r], 3, units, begin, width)
         for t in range(steps):
-            for k in range(tiles):
-                tile, begin = scratch[k], k * LANES
+            for slot in range(tiles * rows):
+                k, b = slot % tiles, begin_row + slot // tiles
+                tile, begin = scratch[slot], k * LANES
                 width = min(LANES, units - begin)
                 read_inputs(tile, 64, stored[k], x[x_r, t, b], 3, width)
                 forward_tile(tile, out0[r, t, b], units, begin, numbers, width)
                 soon(out0[r, min(t + 1, steps - 1), b], begin, width)
+        group += rows
 
 
 @kernel
 def forward(x, weight_ih, bias_ih, weights, initial0, numbers, out0, first, last):
     """See forward_rows."""
-    tiles = (out0.shape[3] + LANES - 1) // LANES
-    scratch = aligned(tiles, 8 * LANES, out0)
+    tiles = max(1, (out0.shape[3] + LANES - 1) // LANES)
+    slots = tiles * max(1, min(8 // tiles, last - first))
+    scratch = aligned(slots, 8 * LANES, out0)
     stored = aligned(tiles, 3 * (x.shape[3] + 1) * LANES, out0)
     forward_rows(x, weight_ih, bias_ih, weights, initial0, numbers, out0, scratch, stored, first, last)
 
@@ -157,9 +164,11 @@ def forward(x, weight_ih, bias_ih, weights, initial0, numbers, out0, first, last
 def backward_rows(x, weight_ih, bias_ih, weights, initial0, out0, gradient0, final0, numbers, to_x, to_weight_ih, to_bias_ih, to_weights, to_initial0, scratch, stored, sums, first, last):
     """The gradients of those rows; one of size 0 stands for zeros, or is not wanted."""
     _, steps, batch, units = out0.shape
-    tiles = (units + LANES - 1) // LANES
-    for row in range(first, last):
-        r, b = row // batch, row % batch
+    tiles = max(1, (units + LANES - 1) // LANES)
+    group = first
+    while group < last:
+        r, begin_row = group // batch, group % batch
+        rows = min(scratch.shape[0] // tiles, last - group, batch - begin_row)
         x_r = r if x.shape[0] > 1 else 0
         weight_ih_r = r if weight_ih.shape[0] > 1 else 0
         bias_ih_r = r if bias_ih.shape[0] > 1 else 0
@@ -168,23 +177,26 @@ def backward_rows(x, weight_ih, bias_ih, weights, initial0, out0, gradient0, fin
         out0_r = r if out0.shape[0] > 1 else 0
         gradient0_r = r if gradient0.shape[0] > 1 else 0
         final0_r = r if final0.shape[0] > 1 else 0
-        for k in range(tiles):
-            tile, begin = scratch[k], k * LANES
+        for slot in range(tiles * rows):
+            k, b = slot % tiles, begin_row + slot // tiles
+            tile, begin = scratch[slot], k * LANES
             width = min(LANES, units - begin)
             copy(tile, 256, weights[weights_r, 0], begin, width)
             copy(tile, 320, weights[weights_r, 1], begin, width)
             copy(tile, 384, weights[weights_r, 2], begin, width)
             copy(tile, 448, weights[weights_r, 3], begin, width)
-            take_maps(stored[k], weight_ih[weight_ih_r], bias_ih[bias_ih_r], 3, units, begin, width)
+            if slot < tiles:
+                take_maps(stored[k], weight_ih[weight_ih_r], bias_ih[bias_ih_r], 3, units, begin, width)
             tile[512 :] = 0
-            sums[k, :] = 0
+            sums[slot, :] = 0
             if final0.size:
                 copy(tile, 768, final0[final0_r, b], begin, width)
         for back in range(steps):
-            t = steps - 1 - back
-            for k in range(tiles):
-                tile, begin = scratch[k], k * LANES
+            for slot in range(tiles * rows):
+                k, b = slot % tiles, begin_row + slot // tiles
+                tile, begin = scratch[slot], k * LANES
                 width = min(LANES, units - begin)
+                t = steps - 1 - back
                 read_inputs(tile, 64, stored[k], x[x_r, t, b], 3, width)
                 if t > 0:
                     copy(tile, 0, out0[out0_r, t - 1, b], begin, width)
@@ -195,26 +207,29 @@ def backward_rows(x, weight_ih, bias_ih, weights, initial0, out0, gradient0, fin
                     add(tile, 768, gradient0[gradient0_r, t, b], begin, width)
                     soon(gradient0[gradient0_r, max(t - 1, 0), b], begin, width)
                 backward_tile(tile, units, begin, numbers, width)
-                add_maps(sums[k], tile, 64, x[x_r, t, b], 3, width)
+                add_maps(sums[slot], tile, 64, x[x_r, t, b], 3, width)
                 if to_x.size:
                     add_to_inputs(to_x[r, t, b], stored[k], tile, 64, 3, width)
-        for k in range(tiles):
-            tile, begin = scratch[k], k * LANES
+        for slot in range(tiles * rows):
+            k, b = slot % tiles, begin_row + slot // tiles
+            tile, begin = scratch[slot], k * LANES
             width = min(LANES, units - begin)
             if to_weights.size:
                 copy(to_weights[r, b, 0], begin, tile, 512, width)
                 copy(to_weights[r, b, 1], begin, tile, 576, width)
                 copy(to_weights[r, b, 2], begin, tile, 640, width)
                 copy(to_weights[r, b, 3], begin, tile, 704, width)
-            give_maps(sums[k], to_weight_ih[r, b], to_bias_ih[r, b], 3, units, begin, width)
+            give_maps(sums[slot], to_weight_ih[r, b], to_bias_ih[r, b], 3, units, begin, width)
             copy(to_initial0[r, b], begin, tile, 768, width)
+        group += rows
 
 
 @kernel
 def backward(x, weight_ih, bias_ih, weights, initial0, out0, gradient0, final0, numbers, to_x, to_weight_ih, to_bias_ih, to_weights, to_initial0, first, last):
     """See backward_rows."""
-    tiles = (out0.shape[3] + LANES - 1) // LANES
-    scratch = aligned(tiles, 13 * LANES, out0)
+    tiles = max(1, (out0.shape[3] + LANES - 1) // LANES)
+    slots = tiles * max(1, min(8 // tiles, last - first))
+    scratch = aligned(slots, 13 * LANES, out0)
     stored = aligned(tiles, 3 * (x.shape[3] + 1) * LANES, out0)
-    sums = aligned(tiles, 3 * (x.shape[3] + 1) * LANES, out0)
+    sums = aligned(slots, 3 * (x.shape[3] + 1) * LANES, out0)
     backward_rows(x, weight_ih, bias_ih, weights, initial0, out0, gradient0, final0, numbers, to_x, to_weight_ih, to_bias_ih, to_weights, to_initial0, scratch, stored, sums, first, last)

@@ -146,15 +146,18 @@ def backward_tile(tile, given, units, begin, numbers, width):
 def forward_rows(projected, weights, initial0, initial1, numbers, out0, out1, scratch, first, last):
     """Rows ``first`` to ``last`` of replicates times batch, all steps."""
     replicates, steps, batch, units = out0.shape
-    tiles = (units + LANES - 1) // LANES
-    for row in range(first, last):
-        r, b = row // batch, row % batch
+    tiles = max(1, (units + LANES - 1) // LANES)
+    group = first
+    while group < last:
+        r, begin_row = group // batch, group % batch
+        rows = min(scratch.shape[0] // tiles, last - group, batch - begin_row)
         projected_r = r if projected.shape[0] > 1 else 0
         weights_r = r if weights.shape[0] > 1 else 0
         initial0_r = r if initial0.shape[0] > 1 else 0
         initial1_r = r if initial1.shape[0] > 1 else 0
-        for k in range(tiles):
-            tile, begin = scratch[k], k * LANES
+        for slot in range(tiles * rows):
+            k, b = slot % tiles, begin_row + slot // tiles
+            tile, begin = scratch[slot], k * LANES
             width = min(LANES, units - begin)
             copy(tile, 384, weights[weights_r, 0], begin, width)
             copy(tile, 448, weights[weights_r, 1], begin, width)
@@ -163,11 +166,12 @@ def forward_rows(projected, weights, initial0, initial1, numbers, out0, out1, sc
             copy(tile, 0, initial0[initial0_r, b], begin, width)
             copy(tile, 64, initial1[initial1_r, b], begin, width)
         for t in range(steps):
-            given = projected[projected_r, t, b]
-            following = projected[projected_r, min(t + 1, steps - 1), b]
-            for k in range(tiles):
-                tile, begin = scratch[k], k * LANES
+            for slot in range(tiles * rows):
+                k, b = slot % tiles, begin_row + slot // tiles
+                tile, begin = scratch[slot], k * LANES
                 width = min(LANES, units - begin)
+                given = projected[projected_r, t, b]
+                following = projected[projected_r, min(t + 1, steps - 1), b]
                 soon(following, 0 * units + begin, width)
                 soon(following, 1 * units + begin, width)
                 soon(following, 2 * units + begin, width)
@@ -175,13 +179,15 @@ def forward_rows(projected, weights, initial0, initial1, numbers, out0, out1, sc
                 forward_tile(tile, given, out0[r, t, b], out1[r, t, b], units, begin, numbers, width)
                 soon(out0[r, min(t + 1, steps - 1), b], begin, width)
                 soon(out1[r, min(t + 1, steps - 1), b], begin, width)
+        group += rows
 
 
 @kernel
 def forward(projected, weights, initial0, initial1, numbers, out0, out1, first, last):
     """See forward_rows."""
-    tiles = (out0.shape[3] + LANES - 1) // LANES
-    scratch = aligned(tiles, 10 * LANES, out0)
+    tiles = max(1, (out0.shape[3] + LANES - 1) // LANES)
+    slots = tiles * max(1, min(8 // tiles, last - first))
+    scratch = aligned(slots, 10 * LANES, out0)
     forward_rows(projected, weights, initial0, initial1, numbers, out0, out1, scratch, first, last)
 
 
@@ -189,9 +195,11 @@ def forward(projected, weights, initial0, initial1, numbers, out0, out1, first, 
 def backward_rows(projected, weights, initial0, initial1, out0, out1, gradient0, gradient1, final0, final1, numbers, to_projected, to_weights, to_initial0, to_initial1, scratch, first, last):
     """The gradients of those rows; one of size 0 stands for zeros, or is not wanted."""
     _, steps, batch, units = out0.shape
-    tiles = (units + LANES - 1) // LANES
-    for row in range(first, last):
-        r, b = row // batch, row % batch
+    tiles = max(1, (units + LANES - 1) // LANES)
+    group = first
+    while group < last:
+        r, begin_row = group // batch, group % batch
+        rows = min(scratch.shape[0] // tiles, last - group, batch - begin_row)
         projected_r = r if projected.shape[0] > 1 else 0
         weights_r = r if weights.shape[0] > 1 else 0
         initial0_r = r if initial0.shape[0] > 1 else 0
@@ -202,8 +210,9 @@ def backward_rows(projected, weights, initial0, initial1, out0, out1, gradient0,
         gradient1_r = r if gradient1.shape[0] > 1 else 0
         final0_r = r if final0.shape[0] > 1 else 0
         final1_r = r if final1.shape[0] > 1 else 0
-        for k in range(tiles):
-            tile, begin = scratch[k], k * LANES
+        for slot in range(tiles * rows):
+            k, b = slot % tiles, begin_row + slot // tiles
+            tile, begin = scratch[slot], k * LANES
             width = min(LANES, units - begin)
             copy(tile, 384, weights[weights_r, 0], begin, width)
             copy(tile, 448, weights[weights_r, 1], begin, width)
@@ -215,12 +224,13 @@ def backward_rows(projected, weights, initial0, initial1, out0, out1, gradient0,
             if final1.size:
                 copy(tile, 960, final1[final1_r, b], begin, width)
         for back in range(steps):
-            t = steps - 1 - back
-            given = projected[projected_r, t, b]
-            following = projected[projected_r, max(t - 1, 0), b]
-            for k in range(tiles):
-                tile, begin = scratch[k], k * LANES
+            for slot in range(tiles * rows):
+                k, b = slot % tiles, begin_row + slot // tiles
+                tile, begin = scratch[slot], k * LANES
                 width = min(LANES, units - begin)
+                t = steps - 1 - back
+                given = projected[projected_r, t, b]
+                following = projected[projected_r, max(t - 1, 0), b]
                 soon(following, 0 * units + begin, width)
                 soon(following, 1 * units + begin, width)
                 soon(following, 2 * units + begin, width)
@@ -249,8 +259,9 @@ def backward_rows(projected, weights, initial0, initial1, out0, out1, gradient0,
                     soon(to_projected[r, max(t - 1, 0), b], 1 * units + begin, width)
                     soon(to_projected[r, max(t - 1, 0), b], 2 * units + begin, width)
                     soon(to_projected[r, max(t - 1, 0), b], 3 * units + begin, width)
-        for k in range(tiles):
-            tile, begin = scratch[k], k * LANES
+        for slot in range(tiles * rows):
+            k, b = slot % tiles, begin_row + slot // tiles
+            tile, begin = scratch[slot], k * LANES
             width = min(LANES, units - begin)
             if to_weights.size:
                 copy(to_weights[r, b, 0], begin, tile, 640, width)
@@ -259,11 +270,13 @@ def backward_rows(projected, weights, initial0, initial1, out0, out1, gradient0,
                 copy(to_weights[r, b, 3], begin, tile, 832, width)
             copy(to_initial0[r, b], begin, tile, 896, width)
             copy(to_initial1[r, b], begin, tile, 960, width)
+        group += rows
 
 
 @kernel
 def backward(projected, weights, initial0, initial1, out0, out1, gradient0, gradient1, final0, final1, numbers, to_projected, to_weights, to_initial0, to_initial1, first, last):
     """See backward_rows."""
-    tiles = (out0.shape[3] + LANES - 1) // LANES
-    scratch = aligned(tiles, 16 * LANES, out0)
+    tiles = max(1, (out0.shape[3] + LANES - 1) // LANES)
+    slots = tiles * max(1, min(8 // tiles, last - first))
+    scratch = aligned(slots, 16 * LANES, out0)
     backward_rows(projected, weights, initial0, initial1, out0, out1, gradient0, gradient1, final0, final1, numbers, to_projected, to_weights, to_initial0, to_initial1, scratch, first, last)
