@@ -1,4 +1,4 @@
-"""Programs as Numba source: one pass over time per row of the batch, the state in a scratch of fixed tiles.
+"""Programs as Numba source: one pass over time per group of rows, the state in a scratch of fixed tiles.
 
 Why tiles: a row of the batch is worked on in tiles of LANES units, each with a scratch of its own in which
 what it carries lies at constant distances (states, weights, gradients, sums). What lies elsewhere is read and

@@ -37,7 +37,7 @@ from cells.fused.numba_unit_points import (
     outputs,
 )
 
-# numba_apart, numba_circular, numba_math, numba_tiles, numba_unit_points and numba_unit_io as of 198d722e2e96
+# numba_apart, numba_circular, numba_math, numba_tiles, numba_unit_points and numba_unit_io as of 49a3373bafda
 
 
 @part  # type: ignore[untyped-decorator]

@@ -1,7 +1,7 @@
 """One tile of small ReLU networks at POINTS steps together: a weight is loaded once for all of them.
 
 What takes the time is loads and stores, not products: one or two inputs are taken in the same pass as the
-state, more of them four at a time, and the hidden layer is kept only where the backward wants it.
+state, more of them four at a time, and only with those is the hidden layer kept for the backward.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def outputs(
                 work[out0 + a1 + j] += v * (zero if h1 < zero else h1)
                 work[out0 + a2 + j] += v * (zero if h2 < zero else h2)
                 work[out0 + a3 + j] += v * (zero if h3 < zero else h3)
-            if keep or not few:
+            if not few:
                 rows[a + j] = h0
                 rows[a + a1 + j] = h1
                 rows[a + a2 + j] = h2

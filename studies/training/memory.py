@@ -35,8 +35,7 @@ def settle_objects() -> None:
     """Have Python's collector pass over what there is by now; once in a process, after the first step.
 
     Hundreds of thousands of objects of imported modules are no garbage, and searching them took a
-    thirteenth of a run of many short steps. For programs, as above; and before processes are forked, which
-    share what is not touched.
+    thirteenth of a run of many short steps. For programs, as above.
     """
     gc.collect()
     gc.freeze()

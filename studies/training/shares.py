@@ -42,22 +42,22 @@ def fitting(trainer: Trainer, asked: int | None = None) -> int:
     last digits. Raises :class:`StudyError` where more than one cannot be had.
     """
     path, count = trainer.checkpoint_path, len(trainer.models)
-    if path is not None:
-        if path.exists():
-            return 1
-        for one in path.parent.glob(f"{path.name}.1-of-*"):
-            return int(one.name.rpartition("-")[2])
+    if path is not None and path.exists():
+        return 1
+    left = [] if path is None else checkpoints(path)
+    if left:
+        asked = int(left[0].name.rpartition("-")[2])
     possible = sys.platform == "linux" and trainer.device.type == "cpu"
     if asked is not None:
         if asked > 1 and not possible:
             raise StudyError(
-                f"processes: expected 1 on {trainer.device.type} under {sys.platform}, got {asked}; shares "
-                "of replicates are forked, which is safe on a CPU under Linux only"
+                f"processes: expected 1 on {trainer.device.type} under {sys.platform}, got {asked}"
+                f"{f' ({left[0]} is of that many)' if left else ''}; shares of replicates are forked, which "
+                "is safe on a CPU under Linux only"
             )
         return min(asked, count)
-    if (
-        not possible or torch.get_num_threads() > 1
-    ):  # a processor is taken already, or cannot be had
+    # with more threads a processor is taken already
+    if not possible or torch.get_num_threads() > 1:
         return 1
     least = 2 if trainer.replicates.together else 1
     return max(1, min(processors(), count // least))
@@ -65,7 +65,7 @@ def fitting(trainer: Trainer, asked: int | None = None) -> int:
 
 def checkpoints(path: Path) -> list[Path]:
     """The files of a run whose checkpoint is at ``path``, in one piece or in shares."""
-    return [one for one in (path, *path.parent.glob(f"{path.name}.*-of-*")) if one.exists()]
+    return [one for one in (path, *sorted(path.parent.glob(f"{path.name}.*-of-*"))) if one.exists()]
 
 
 def train(trainer: Trainer, count: int, monitor: Monitor | None = None) -> RunState:
