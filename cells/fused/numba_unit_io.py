@@ -8,7 +8,7 @@ import numpy as np
 
 from cells.fused.numba_apart import apart, part
 from cells.fused.numba_circular import turned
-from cells.fused.numba_math import bounded, log1p
+from cells.fused.numba_math import bounded, twice_artanh
 from cells.fused.numba_tiles import add, copy, soon
 from cells.fused.numba_unit_points import HELD, LANES, OUTPUTS, POINTS, READS
 
@@ -45,14 +45,16 @@ def add_slopes(
 def remember(work: Any, output: int, accumulate: bool, keep: bool, width: int) -> None:
     """The memory after the point whose output lies there; to ``keep``: its slope, in place of the output."""
     zero, of, held = work.dtype.type(0), np.uintp(output), np.uintp(HELD * LANES)
-    one = work.dtype.type(1)
+    one, two = work.dtype.type(1), work.dtype.type(2)
     for j in range(np.uintp(width)):
         f = work[of + j]
         e = bounded(-abs(f))
-        entry = (zero if f < zero else f) + log1p(e)
+        # the logarithm divides by 2 + e and the slope by 1 + e: one division for both
+        shared = one / ((one + e) * (two + e))
+        entry = (zero if f < zero else f) + twice_artanh(e * ((one + e) * shared))
         work[held + j] = work[held + j] + entry if accumulate else entry
         if keep:
-            work[of + j] = (e if f < zero else one) / (one + e)
+            work[of + j] = (e if f < zero else one) * ((two + e) * shared)
 
 
 @apart  # type: ignore[untyped-decorator]

@@ -37,7 +37,7 @@ from cells.fused.numba_unit_points import (
     outputs,
 )
 
-# numba_apart, numba_circular, numba_math, numba_tiles, numba_unit_points and numba_unit_io as of 49a3373bafda
+# numba_apart, numba_circular, numba_math, numba_tiles, numba_unit_points and numba_unit_io as of bc0047f0bf58
 
 
 @part  # type: ignore[untyped-decorator]
@@ -76,6 +76,7 @@ def _forward_rows(
     """
     _, steps, batch, units = reads.shape
     hidden = (weights.shape[1] - 1) // (x.shape[3] + 3)
+    there = -1  # whose weights are in the scratch
     for row in range(first, last):
         r, b = row // batch, row % batch
         xs = x[r if x.shape[0] > 1 else 0, :, b]
@@ -85,8 +86,10 @@ def _forward_rows(
         held_r = r if held.shape[0] > 1 else 0
         for begin in range(0, units, LANES):
             width = min(LANES, units - begin)
-            for k in range(weights.shape[1]):
-                copy(stored, k * LANES, weights[weights_r, k], begin, width)
+            if units > LANES or weights_r != there:
+                for k in range(weights.shape[1]):
+                    copy(stored, k * LANES, weights[weights_r, k], begin, width)
+                there = weights_r
             copy(work, HELD * LANES, held[held_r, b], begin, width)
             for t in range(0, steps, POINTS):
                 load(work, reads, reads_r, b, before, begin, t, width)

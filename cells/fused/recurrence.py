@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cells.fused.first_derivative import Gradients, as_given, refuse_batched, transformed
+from cells.fused.lowered import lowered
 from cells.fused.operators import announce, recurrence, recurrence_backward
 from cells.fused.replicates import fold, unfold
 from cells.fused.step import Step
@@ -48,15 +49,17 @@ def run(
     """
     count = len(initial)
     fixed = (announce(step), tuple(constants), len(inputs), read)
-    results: tuple[Tensor, ...]
+    tensors = (*inputs, weights, *initial)
+    results: Sequence[Tensor]
     if not transformed():
-        results = _Plain.apply(*fixed, *inputs, weights, *initial)  # type: ignore[no-untyped-call]
+        results = _Plain.apply(*fixed, *tensors)  # type: ignore[no-untyped-call]
+    elif (found := lowered(_Direct.apply, fixed, tensors)) is not None:
+        results = found
     else:
-        tensors = [one.unsqueeze(0) for one in (*inputs, weights, *initial)]
-        results = _Recurrence.apply(*fixed, *tensors)  # type: ignore[no-untyped-call]
-        results = tuple(one.squeeze(0) for one in results)
+        results = _Recurrence.apply(*fixed, *(one.unsqueeze(0) for one in tensors))  # type: ignore[no-untyped-call]
+        results = [one.squeeze(0) for one in results]
     readouts = results[2 * count] if len(results) > 2 * count else None
-    return Results(results[:count], results[count : 2 * count], readouts)
+    return Results(tuple(results[:count]), tuple(results[count : 2 * count]), readouts)
 
 
 class _Recurrence(torch.autograd.Function):
@@ -97,8 +100,27 @@ class _Recurrence(torch.autograd.Function):
         return unfold(out, info.batch_size, replicates)
 
 
+class _Direct(torch.autograd.Function):
+    """The same without rules."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        step: str,
+        constants: tuple[float, ...],
+        inputs: int,
+        read: bool,
+        *tensors: Tensor,
+    ) -> tuple[Tensor, ...]:
+        results = _results(step, constants, inputs, read, tensors)
+        _Recurrence.setup_context(ctx, (step, constants, inputs, read, *tensors), results)
+        return results
+
+    backward = _Recurrence.backward
+
+
 class _Plain(torch.autograd.Function):
-    """The same of one replicate, without rules."""
+    """The same of one replicate, without its axis."""
 
     @staticmethod
     def forward(

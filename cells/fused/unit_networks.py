@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from cells.fused import numba_kernels, triton_kernels
-from cells.fused.first_derivative import Gradients, as_given, refuse_batched
+from cells.fused.first_derivative import Gradients, as_given, refuse_batched, transformed
+from cells.fused.lowered import lowered
 from cells.fused.replicates import fold, unfold
 from cells.fused.unit_operators import networks, networks_backward
 
@@ -62,11 +63,16 @@ def run(
     whether more than the last value is wanted; then ``decode`` "cos" or "sin" asks for readouts as well.
     Differentiable once, in reverse mode.
     """
-    tensors = (one.unsqueeze(0) for one in (x, reads, first, weights, held))
-    asked = decode if every else ""
+    tensors = (x, reads, first, weights, held)
     keep = torch.is_grad_enabled()  # the softplus's slopes, for the way back
-    out: tuple[Tensor, ...] = _Networks.apply(accumulate, every, asked, keep, *tensors)  # type: ignore[no-untyped-call]
-    last, values, *readouts = (one.squeeze(0) for one in out[:-1])
+    fixed = (accumulate, every, decode if every else "", keep)
+    results = lowered(_Direct.apply, fixed, tensors) if transformed() else None
+    if results is None:
+        function: Any = _Networks if transformed() else _Direct
+        results = [
+            one.squeeze(0) for one in function.apply(*fixed, *(one.unsqueeze(0) for one in tensors))
+        ]
+    last, values, *readouts = results[:-1]
     return Results(last, values if every else None, readouts[0] if readouts else None)
 
 
@@ -95,7 +101,8 @@ class _Networks(torch.autograd.Function):
         found = [*gradients[:-1], None][:3]  # readouts need not have been wanted
         given = [no if one is None else one for one, no in zip(found, none, strict=True)]
         arguments = (ctx.accumulate, ctx.decode, ctx.needs_input_grad[4], *tensors, *given)
-        if torch.compiler.is_compiling():  # see cells.fused.recurrence
+        # see cells.fused.recurrence
+        if torch.compiler.is_compiling() or not (torch.is_grad_enabled() or transformed()):
             results = _gradients(*arguments)
         else:
             results = _NetworksBackward.apply(*arguments)  # type: ignore[no-untyped-call]
@@ -114,6 +121,20 @@ class _Networks(torch.autograd.Function):
         folded, replicates = fold(info.batch_size, in_dims[4:], tensors)
         out = _Networks.apply(accumulate, every, decode, keep, *folded)  # type: ignore[no-untyped-call]
         return unfold(out, info.batch_size, replicates)
+
+
+class _Direct(torch.autograd.Function):
+    """The same without rules."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, accumulate: bool, every: bool, decode: str, keep: bool, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        results = tuple(networks(*tensors, accumulate, every, decode, keep))
+        _Networks.setup_context(ctx, (accumulate, every, decode, keep, *tensors), results)
+        return results
+
+    backward = _Networks.backward
 
 
 class _NetworksBackward(Gradients):

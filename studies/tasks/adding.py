@@ -27,13 +27,16 @@ class AddingSource(Source):
 
     def _draw(self, generator: np.random.Generator, count: int) -> Batch:
         half = self.length // 2
-        numbers = generator.random((self.length, count))
-        marks = np.zeros((self.length, count))
+        inputs = np.zeros((self.length, count, 2))
+        numbers, marks = inputs[..., 0], inputs[..., 1]
+        numbers[:] = generator.random((self.length, count))
         rows = np.arange(count)
-        marks[generator.integers(0, half, count), rows] = 1
-        marks[generator.integers(half, self.length, count), rows] = 1
-        sums = (numbers * marks).sum(0)
-        return Batch(np.stack((numbers, marks), -1), sums, np.ones(count))
+        one, other = (
+            generator.integers(0, half, count),
+            generator.integers(half, self.length, count),
+        )
+        marks[one, rows] = marks[other, rows] = 1
+        return Batch(inputs, numbers[one, rows] + numbers[other, rows], np.ones(count))
 
     def training(self, seed: int, step: int) -> Batch:
         """``examples_per_step`` new examples."""

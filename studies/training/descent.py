@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from studies.training.norms import gradient_norm
+from studies.training.replicate_adam import ReplicateAdam
 from studies.training.settings import TrainingSettings
 
 _FLOOR = 0.01
@@ -19,20 +20,21 @@ class Descent:
 
     A replicate whose gradients are withheld (``active`` lacks it) keeps parameters, moments and step
     count as they are: the library's optimizer passes over parameters without a gradient. Adam is torch's
-    fused one where that computes what is written here.
+    fused one, by :class:`ReplicateAdam`, where that computes what is written here.
     """
 
     def __init__(self, models: Sequence[nn.Module], settings: TrainingSettings) -> None:
         self.settings = settings
         self.parameters = [list(model.parameters()) for model in models]
-        kind: Any = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.RAdam
-        fused = kind is torch.optim.Adam and all(_fuses(p) for own in self.parameters for p in own)
+        adam = settings.optimizer == "adam"
+        fused = adam and all(_fuses(p) for own in self.parameters for p in own)
         self._implementation = {"fused": True} if fused else {"foreach": True}
-        self.optimizer: torch.optim.Optimizer = kind(
+        kind: Any = torch.optim.Adam if adam else torch.optim.RAdam
+        self.optimizer: torch.optim.Optimizer = (ReplicateAdam if fused else kind)(
             [{"params": own} for own in self.parameters],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
-            **self._implementation,
+            **({} if fused else self._implementation),
         )
         self.gradient_norms: dict[int, float] = {}
         """Of the last step, by replicate, if it was measured."""
@@ -65,7 +67,9 @@ class Descent:
         ``measured``: note the norms of the gradients, before they are clipped.
         """
         self.gradient_norms = {}
-        self.optimizer.zero_grad(set_to_none=True)
+        for own in self.parameters:
+            for parameter in own:
+                parameter.grad = None
         losses.sum().backward()  # the terms share no parameter, so each keeps its own gradient
         active = set(active)
         for replicate, own in enumerate(self.parameters):

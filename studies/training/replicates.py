@@ -37,6 +37,21 @@ def weighted_sum(per_prediction: Tensor, weights: Tensor) -> Tensor:
     return (per_prediction * weights).masked_fill(weights == 0, 0).sum()
 
 
+def _mean(loss: Values, outputs: Tensor, fields: Tensors) -> Tensor:
+    total = weighted_sum(loss(outputs, fields.targets), fields.weights)
+    return total / fields.weights.sum()
+
+
+def _quiet(loss: Values) -> Callable[..., Any]:
+    """A replicate's loss where no random numbers are drawn."""
+
+    def one(model: Callable[..., Any], fields: Tensors, state: Any, _: Tensor) -> Any:
+        outputs, after = model(fields.inputs, state, fields.lengths, fields.fresh)
+        return _mean(loss, outputs, fields), after
+
+    return one
+
+
 class Replicates:
     """The models of S seeds. ``together``: stacked under ``torch.func.vmap``, else one after the other.
 
@@ -68,9 +83,13 @@ class Replicates:
 
         ``batch`` has the active replicates as leading axis; ``states``: one per replicate, None to begin.
         """
-        one = self._training(loss)
         keys = [_step_key(self.keys[s], step) for s in active]
-        return self._map(active, one, batch, states, keys, shared=False)
+        if self._stacks and self.draws is False and len(active) > 1:
+            try:  # vmap itself refuses draws, so that nobody has to look at every function
+                return self._map(active, _quiet(loss), batch, states, keys, shared=False)
+            except RuntimeError:
+                self.draws = None  # it draws from now on, or the error comes again
+        return self._map(active, self._training(loss), batch, states, keys, shared=False)
 
     def losses_apart(
         self, active: Sequence[int], batches: Sequence[Tensors], step: int, loss: Values
@@ -93,8 +112,7 @@ class Replicates:
             with ReplicateNoise(key) as noise:
                 outputs, after = model(fields.inputs, state, fields.lengths, fields.fresh)
             self.draws = noise.draws > 0
-            total = weighted_sum(loss(outputs, fields.targets), fields.weights)
-            return total / fields.weights.sum(), after
+            return _mean(loss, outputs, fields), after
 
         return one
 
@@ -184,8 +202,11 @@ def _stacked(
     values, after = torch.vmap(single, in_dims=(0, 0, *mapped))(
         weights, noise, *[leaves[k] for k in present]
     )
-    after = pytree.tree_map(torch.Tensor.detach, after)
-    return values, [pytree.tree_map(lambda t, k=k: t[k], after) for k in range(len(noise))]
+    states_after, structure = pytree.tree_flatten(after)
+    rows = [leaf.detach().unbind() for leaf in states_after]
+    return values, [
+        pytree.tree_unflatten([row[k] for row in rows], structure) for k in range(len(noise))
+    ]
 
 
 def _step_key(key: int, step: int) -> int:

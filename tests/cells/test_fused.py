@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.func import functional_call, grad, jacrev, vmap
 
 import cells
-from cells.fused import numba_kernels, operators
+from cells.fused import numba_kernels, operators, recurrence, unit_networks
 
 pytest.importorskip("numba", reason="kernels on the CPU need numba (the extra 'fused')")
 torch.set_num_threads(1)
@@ -86,6 +86,33 @@ def test_under_the_transforms_of_torch(variant):
             ]
         )
     torch.testing.assert_close(*answers, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize("variant", ["gato", "gato-2"])
+def test_one_vmap_and_nothing_else_asks_no_rules(variant, monkeypatch):
+    """A trainer's replicates are passed to the kernels directly; any other transform goes by the rules."""
+    cell = make(variant, 4)
+    several, xs = stacked(cell, 3), torch.randn(6, 2, 3, dtype=torch.float64)
+    model, asked = cells.Recurrent(cell, backend="fused"), []
+    for function in (recurrence._Recurrence, unit_networks._Networks):
+
+        def seen(*arguments, real=function.apply):
+            asked.append(real)
+            return real(*arguments)
+
+        monkeypatch.setattr(function, "apply", seen)
+
+    def outputs(weights, x=xs):
+        return functional_call(model, weights, (x,))[0]
+
+    expected = vmap(outputs)(several)
+    assert not asked
+    nested = vmap(lambda x: vmap(lambda w: outputs(w, x))(several))(xs.unsqueeze(0))
+    assert asked, "mapped twice"
+    torch.testing.assert_close(nested[0], expected, atol=1e-12, rtol=0)
+    asked.clear()
+    grad(lambda w: outputs(w).sum())({name: value[0] for name, value in several.items()})
+    assert asked, "differentiated by a transform"
 
 
 @pytest.mark.parametrize("variant", ["gato", "gato-2"])

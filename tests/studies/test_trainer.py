@@ -90,6 +90,55 @@ def test_replicates_together_are_replicates_alone(name, together):
             assert all(map(math.isnan, after))
 
 
+def test_chance_may_begin_later():
+    """A model that drew nothing at first draws as it does alone, once its dropout is turned on."""
+
+    def trained(seeds):
+        task = small.SumsTask()
+        settings = TrainingSettings(**PLAIN)
+        source = task.open(batch_size=settings.batch_size)
+        models = [build(MODELS["rru"], source, seed) for seed in seeds]
+        trainer = Trainer(task, source, models, seeds, settings)
+        dropped = [m for model in models for m in model.modules() if hasattr(m, "dropout")]
+        rates = [one.dropout for one in dropped]
+        for one in dropped:
+            one.dropout = 0.0
+
+        def monitor(state, _):
+            if state.step == 5:
+                assert trainer.replicates.draws is False
+                for one, rate in zip(dropped, rates, strict=True):
+                    one.dropout = rate
+
+        trainer.run(monitor)
+        assert trainer.replicates.draws
+        assert trainer.replicates.together or len(seeds) == 1
+        return trainer
+
+    beside = trained([3, 0])
+    for place, seed in enumerate([3, 0]):
+        alone = trained([seed])
+        torch.testing.assert_close(weights(beside, place), weights(alone, 0), rtol=0, atol=1e-9)
+
+
+def test_an_error_after_the_first_step_is_raised(monkeypatch):
+    """It is not taken for a draw that vmap refuses, nor is the model trained apart for it."""
+    task, settings = small.SumsTask(), TrainingSettings(**PLAIN)
+    source = task.open(batch_size=settings.batch_size)
+    models = [build(MODELS["gato"], source, seed) for seed in (0, 1)]
+    trainer = Trainer(task, source, models, [0, 1], settings)
+    trainer._step()  # of sequences of several lengths, one by one
+    trainer._step()
+
+    def broken(*_):
+        raise RuntimeError("a mistake of the model's")
+
+    monkeypatch.setattr(type(models[0]), "forward", broken)
+    with pytest.raises(RuntimeError, match="a mistake of the model's"):
+        trainer._step()
+    assert trainer.replicates.together
+
+
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("clip", [{}, {"clip_norm": 1e-3}, {"clip_per_variable": 1e-3}])
 def test_gradients_are_measured_before_they_are_clipped(clip, together, monkeypatch):

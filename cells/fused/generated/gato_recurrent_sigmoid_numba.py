@@ -1,6 +1,6 @@
 """Generated from the step 'gato_recurrent_sigmoid'; do not edit: `python -m cells.fused` writes it anew."""
 
-# with numba_math, numba_circular, numba_apart and numba_tiles as of bc71bfe3e4a8
+# with numba_math, numba_circular, numba_apart and numba_tiles as of 4085c2658cc7
 import math
 
 import numpy as np

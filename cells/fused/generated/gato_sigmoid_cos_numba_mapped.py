@@ -1,6 +1,6 @@
 """Generated from the step 'gato_sigmoid_cos'; do not edit: `python -m cells.fused` writes it anew."""
 
-# with numba_math, numba_circular, numba_apart, numba_tiles and numba_inputs as of 30fb69055831
+# with numba_math, numba_circular, numba_apart, numba_tiles and numba_inputs as of 63b78c53afb9
 import math
 
 import numpy as np
