@@ -12,7 +12,8 @@ from typing import Any
 class Result:
     """``ratio``: reference's time over this one's, the median of ``rounds`` paired ones; higher is faster.
 
-    ``lower``, ``upper``: quartiles; ``stream``: the ratio of an elementwise pass over memory, likewise;
+    ``lower``, ``upper``: quartiles; ``stream``: the ratio of an elementwise pass over memory, likewise, or
+    of a pass of small operations where calls are most of the work;
     ``seconds``: of one call, median; ``shape``: what was run;
     ``reference``: what it alternated with; ``backend``: which code ran ("" where it is torch's own);
     ``gated``: whether a lower ratio fails; ``figures``: what else was measured, by a name that ends in

@@ -13,6 +13,7 @@ import slowing
 import torch
 from alternating import FEWEST, alternate, ratio, rounds_of, rounds_within
 from clock import CLOCK, TIMER
+from dispatch import dispatch
 from environment import Environment, processor_share
 from gate import Measured, Verdict, judge, judge_again
 from result import Result
@@ -52,22 +53,28 @@ class SpeedRun:
         budget: float = BUDGET,
         fewest: int = FEWEST,
         warm: bool = False,
+        dispatched: bool = False,
         figures: Mapping[str, float] | Figures | None = None,
     ) -> Result:
         """Time ``work`` in turn with ``reference``, (what it is, its work), and judge their ratio.
 
         ``name``: workload and implementation; ``budget``: seconds of rounds, of which there are ``fewest``
-        at least; ``warm``: whether ``work`` has run before; ``figures``: what else to store, or a function
-        of the ratio and the seconds of one call that says so. A run that stores has twice the budget.
+        at least; ``warm``: whether ``work`` has run before; ``dispatched``: whether it is mostly torch's
+        dispatch, whatever kernel it ends in, and beside a pass of that judged; ``figures``: what else to
+        store, or a function of the ratio and the seconds of one call that says so. A run that stores has
+        twice the budget.
         Raises ``AssertionError`` where it has become slower.
         """
         candidate = slowing.slowed(work, slowing.factor_of(*name, self.slow), CLOCK)
         label, other = reference
-        elementwise = stream(torch.device("cuda" if CLOCK.cuda else "cpu"))
-        other(), elementwise()
+        dispatched = dispatched and not CLOCK.cuda
+        witness = (
+            dispatch() if dispatched else stream(torch.device("cuda" if CLOCK.cuda else "cpu"))
+        )
+        other(), witness()
         if not warm:
             candidate()  # compiled, and in the caches
-        theirs, passes, mine = rounds_of(other, elementwise, candidate, clock=CLOCK)
+        theirs, passes, mine = rounds_of(other, witness, candidate, clock=CLOCK)
         more = 2 if self.update and gated else 1
         rounds = rounds_within(budget * more, fewest, theirs, passes, mine)
         before: list[tuple[float, ...]] = []
@@ -81,7 +88,7 @@ class SpeedRun:
         taken = benchmark.stats.stats.data
         first = summary([(*pair, one) for pair, one in zip(before, taken, strict=True)])
         stored = None if self.stored is None else self.stored.results.get("/".join(name))
-        kernel = backend == "fused"
+        kernel = backend == "fused" and not dispatched
         if gated and not self.update:
 
             def again(count: int, pause: float) -> Measured:

@@ -72,6 +72,7 @@ def measured(monkeypatch):
     clock = FakeClock()
     monkeypatch.setattr(speed_run, "CLOCK", clock)
     monkeypatch.setattr(speed_run, "stream", lambda _: clock.work(0.2))
+    monkeypatch.setattr(speed_run, "dispatch", lambda: clock.work(0.02))
     monkeypatch.setattr(speed_run, "processor_share", lambda: 1.0)
     monkeypatch.setattr(speed_run.time, "sleep", lambda _: None)
 
@@ -127,6 +128,27 @@ def test_where_processes_take_turns_nothing_fails(measured, monkeypatch):
         in benchmark.extra_info["why"]
     )
     assert "held" == measured(run_with(ratio=10), 0.1)[1].extra_info["verdict"]
+
+
+def test_what_is_dispatched_is_judged_beside_such_work(measured, monkeypatch):
+    """Seconds alone and one ratio do not fail it; both ratios do, and on a GPU it is a kernel."""
+    found, _ = measured(run_with(), 0.1, dispatched=True, backend="fused")
+    assert found.stream == pytest.approx(0.2, rel=1e-2)
+    assert measured(run_with(), 0.1, backend="fused")[0].stream == pytest.approx(2, rel=1e-2)
+    kept = {"copy/fused": result(ratio=10, stream=0.2, seconds=0.05)}
+    run = SpeedRun(CPU, baseline.Baseline(CPU, kept), "why")
+    _, benchmark = measured(run, 0.1, dispatched=True, backend="fused")
+    assert "held" == benchmark.extra_info["verdict"], "twice the seconds, as everything beside it"
+    kept = {"copy/fused": result(ratio=12, stream=0.2, seconds=0.05)}
+    run = SpeedRun(CPU, baseline.Baseline(CPU, kept), "why")
+    assert "held" == measured(run, 0.1, dispatched=True, backend="fused")[1].extra_info["verdict"]
+    kept = {"copy/fused": result(ratio=12, stream=0.25, seconds=0.1)}
+    run = SpeedRun(CPU, baseline.Baseline(CPU, kept), "why")
+    with pytest.raises(AssertionError, match=r"0\.83 of the stored ratio 12, 0\.80 and 1\.00 by"):
+        measured(run, 0.1, dispatched=True, backend="fused")
+    monkeypatch.setattr(speed_run.CLOCK, "cuda", True)
+    found, _ = measured(run_with(), 0.1, dispatched=True, backend="fused")
+    assert found.stream == pytest.approx(2, rel=1e-2)
 
 
 def test_slowed_on_purpose_is_caught(measured):
