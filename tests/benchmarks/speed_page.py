@@ -51,10 +51,10 @@ machine and its neighbors, ratios hardly do.
   where this process gets less than 80 % of a processor, processes take turns, and it is called busy. One
   witness may err: where many processes take turns on a processor `nn.LSTM` takes up to 18 % longer, and a
   kernel that streams does not. What is no kernel (proofs, searches, loops in Python, large products)
-  suffers from neighbors more than a stream: its seconds are not heard, and both ratios must agree. So is
-  `cert-tiny` judged, nine tenths of which are calls from Python, beside a pass of such calls in place of the
-  stream. Elsewhere the suite reports. Torch's own layers are never gated, and runs are stored on a quiet
-  machine only.
+  suffers from neighbors more than a stream: its seconds are not heard, and both ratios must agree. So are
+  loops over small steps and kernels over short sequences, most of which are calls from Python: beside a pass
+  of such calls in place of the stream. Elsewhere the suite reports. Torch's own layers are never gated, and
+  runs are stored on a quiet machine only.
 - `nox -s bench -- --slow fused=1.3` slows a kernel by 30 %, to see it caught.
 - What has no counterpart in torch alternates with the `yardstick`: ABOUT, forward
   and backward.

@@ -19,7 +19,7 @@ from implementations import (
     training,
 )
 from torch import nn
-from workloads import DISPATCHED, ROWS, WORKLOADS, Shape
+from workloads import ROWS, WORKLOADS, Shape, dispatched
 
 from cells.graphs.graphs import USES
 
@@ -120,7 +120,7 @@ def test_workload(benchmark, speed, device, oracles, workload, name):
             shape=label,
             gated=bool(subject.backend),
             backend=subject.backend,
-            dispatched=(workload, name) in DISPATCHED,
+            dispatched=dispatched(name, shape),
             budget=BUDGETS.get(name, 1),
             figures=figures,
         )

@@ -15,6 +15,7 @@ from fake_results import CPU, GPU, result
 from gate import Verdict
 from result_table import duration, show
 from speed_run import SpeedRun
+from workloads import Shape, dispatched
 
 SHAPE = result().shape
 
@@ -149,6 +150,19 @@ def test_what_is_dispatched_is_judged_beside_such_work(measured, monkeypatch):
     monkeypatch.setattr(speed_run.CLOCK, "cuda", True)
     found, _ = measured(run_with(), 0.1, dispatched=True, backend="fused")
     assert found.stream == pytest.approx(2, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "expected"),
+    [
+        ("hoisted", (1000, 8, 4, 64), True), ("naive", (50, 4, 4, 257), False),
+        ("fused", (400, 4, 4, 32), True), ("fused", (401, 4, 4, 32), False),
+        ("lstm", (10, 1, 4, 4), False),
+    ],
+)  # fmt: skip
+def test_calls_are_most_of_small_steps_and_short_sequences(name, shape, expected):
+    """A loop's steps are small or not, however many; a kernel is called once, for all of them."""
+    assert dispatched(name, Shape(*shape)) is expected
 
 
 def test_slowed_on_purpose_is_caught(measured):

@@ -84,5 +84,15 @@ ROWS = {
     "cert-long": ("fused", "hoisted"),
 }
 
-# nine tenths of a call are torch's dispatch and Python, which suffer from neighbors as such work does
-DISPATCHED = {("cert-tiny", "fused")}
+LOOPS = ("hoisted", "naive")
+FEW = 1024  # numbers per step: of a loop over such steps calls are nine tenths
+SHORT = (
+    400 * 4 * 32
+)  # unit steps in all: of so many by a kernel, calls from Python are half, or more
+
+
+def dispatched(name: str, shape: Shape) -> bool:
+    """Whether most of the work is torch's dispatch and Python, and to be judged beside such work."""
+    if name in LOOPS:
+        return shape.batch * shape.units <= FEW
+    return name == "fused" and shape.elements <= SHORT
