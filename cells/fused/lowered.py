@@ -21,8 +21,8 @@ def lowered(
 ) -> list[Tensor] | None:
     """``apply(*fixed, *stacked)`` with the mapped axis of ``tensors`` leading, results mapped again.
 
-    A tensor that is not mapped has one replicate. None where there is more than one ``vmap`` and nothing
-    else, or no tensor that it maps: then the function's rules have to be asked.
+    A tensor that is not mapped has one replicate. None unless one ``vmap`` and no other transform is active,
+    and maps one of them: then the function's rules have to be asked.
     """
     if torch.compiler.is_compiling():
         return None

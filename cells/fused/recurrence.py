@@ -104,16 +104,9 @@ class _Direct(torch.autograd.Function):
     """The same without rules."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        step: str,
-        constants: tuple[float, ...],
-        inputs: int,
-        read: bool,
-        *tensors: Tensor,
-    ) -> tuple[Tensor, ...]:
-        results = _results(step, constants, inputs, read, tensors)
-        _Recurrence.setup_context(ctx, (step, constants, inputs, read, *tensors), results)
+    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, ...]:
+        results = _Recurrence.forward(*arguments)
+        _Recurrence.setup_context(ctx, arguments, results)
         return results
 
     backward = _Recurrence.backward

@@ -127,11 +127,9 @@ class _Direct(torch.autograd.Function):
     """The same without rules."""
 
     @staticmethod
-    def forward(
-        ctx: Any, accumulate: bool, every: bool, decode: str, keep: bool, *tensors: Tensor
-    ) -> tuple[Tensor, ...]:
-        results = tuple(networks(*tensors, accumulate, every, decode, keep))
-        _Networks.setup_context(ctx, (accumulate, every, decode, keep, *tensors), results)
+    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, ...]:
+        results = _Networks.forward(*arguments)
+        _Networks.setup_context(ctx, arguments, results)
         return results
 
     backward = _Networks.backward

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -77,7 +78,7 @@ class ReplicateAdam(torch.optim.Adam):
             if found is None:
                 return None
             self._groups[place] = found
-        if len(given) == len(found.parameters) and all(map(_same, given, found.parameters)):
+        if len(given) == len(found.parameters) and all(map(operator.is_, given, found.parameters)):
             return found
         del self._groups[place]  # another parameter may have a state afterwards
         return None
@@ -94,7 +95,3 @@ class ReplicateAdam(torch.optim.Adam):
             [state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step")
         )
         return _Group(stepped, means, squares, steps, counts)
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one is other

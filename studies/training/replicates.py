@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -32,24 +33,13 @@ Values = Callable[[Tensor, Tensor], Tensor]
 """Outputs (…, K) and targets to one value per prediction (…)."""
 
 
+_REFUSED = "randomness error mode"
+"""What vmap says of a random function, with those words."""
+
+
 def weighted_sum(per_prediction: Tensor, weights: Tensor) -> Tensor:
     """Σ w·value over all predictions; where w = 0 nothing is added, whatever stands there."""
     return (per_prediction * weights).masked_fill(weights == 0, 0).sum()
-
-
-def _mean(loss: Values, outputs: Tensor, fields: Tensors) -> Tensor:
-    total = weighted_sum(loss(outputs, fields.targets), fields.weights)
-    return total / fields.weights.sum()
-
-
-def _quiet(loss: Values) -> Callable[..., Any]:
-    """A replicate's loss where no random numbers are drawn."""
-
-    def one(model: Callable[..., Any], fields: Tensors, state: Any, _: Tensor) -> Any:
-        outputs, after = model(fields.inputs, state, fields.lengths, fields.fresh)
-        return _mean(loss, outputs, fields), after
-
-    return one
 
 
 class Replicates:
@@ -85,10 +75,12 @@ class Replicates:
         """
         keys = [_step_key(self.keys[s], step) for s in active]
         if self._stacks and self.draws is False and len(active) > 1:
+            quiet = self._training(loss, listen=False)
             try:  # vmap itself refuses draws, so that nobody has to look at every function
-                return self._map(active, _quiet(loss), batch, states, keys, shared=False)
-            except RuntimeError:
-                self.draws = None  # it draws from now on, or the error comes again
+                return self._map(active, quiet, batch, states, keys, shared=False)
+            except RuntimeError as error:
+                if _REFUSED not in str(error):
+                    raise
         return self._map(active, self._training(loss), batch, states, keys, shared=False)
 
     def losses_apart(
@@ -107,12 +99,16 @@ class Replicates:
             after.append(last)
         return torch.stack(values), after
 
-    def _training(self, loss: Values) -> Callable[..., Any]:
+    def _training(self, loss: Values, *, listen: bool = True) -> Callable[..., Any]:
+        """A replicate's loss; ``listen``: whether it may draw, by its own stream."""
+
         def one(model: Callable[..., Any], fields: Tensors, state: Any, key: Tensor) -> Any:
-            with ReplicateNoise(key) as noise:
+            with ReplicateNoise(key) if listen else nullcontext() as noise:
                 outputs, after = model(fields.inputs, state, fields.lengths, fields.fresh)
-            self.draws = noise.draws > 0
-            return _mean(loss, outputs, fields), after
+            if noise is not None:
+                self.draws = noise.draws > 0
+            total = weighted_sum(loss(outputs, fields.targets), fields.weights)
+            return total / fields.weights.sum(), after
 
         return one
 

@@ -32,8 +32,8 @@ def median(rows: Sequence[Result]) -> Result:
         )
     numbers = {key: statistics.median(getattr(one, key) for one in rows) for key in MEASURED}
     figures = {
-        key: statistics.median(one.figures.get(key, value) for one in rows)
-        for key, value in last.figures.items()
+        key: statistics.median(one.figures[key] for one in rows if key in one.figures)
+        for key in last.figures
     }
     return dataclasses.replace(last, **numbers, figures=figures)
 
@@ -41,8 +41,10 @@ def median(rows: Sequence[Result]) -> Result:
 def store(paths: Sequence[Path], folder: Path = baseline.FOLDER) -> Path:
     """Write the medians of the runs at ``paths``, the newest last, and of every row that this one has.
 
-    Raises ``ValueError`` for runs of different keys, or as :func:`median`.
+    Raises ``ValueError`` for no run, for runs of different keys, or as :func:`median`.
     """
+    if not paths:
+        raise ValueError("expected the files of stored runs, the newest last; got none")
     runs = [baseline.read(path) for path in paths]
     newest = runs[-1]
     if any(run.environment != newest.environment for run in runs):

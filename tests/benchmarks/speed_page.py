@@ -31,7 +31,8 @@ HOW = """\
 
 <!-- written by tests/benchmarks/speed_page.py from tests/benchmarks/baselines: do not edit -->
 
-What `nox -s bench -- --update-baseline` measured and stored. A figure is a **ratio**: the time of the layer
+What `nox -s bench -- --update-baseline` measured and stored, or the medians of several such runs, row by row
+(`tests/benchmarks/median_run.py`): one process may be lucky. A figure is a **ratio**: the time of the layer
 named beside it, mostly `torch.nn.LSTM`, over the time of ours, both in alternating rounds of one process.
 Above 1 ours is faster. Given are the median of the paired ratios and its quartiles. Seconds belong to a
 machine and its neighbors, ratios hardly do.

@@ -39,8 +39,18 @@ def test_a_lucky_row_is_not_stored(tmp_path):
     }
 
 
+def test_a_figure_is_of_the_runs_that_have_it():
+    """Runs from before it was measured say nothing of it."""
+    rows = [dataclasses.replace(result(), figures=one) for one in ({}, {"a": 1.0}, {"a": 3.0})]
+    assert {"a": 2.0} == median(rows).figures
+
+
 def test_different_work_has_no_median(tmp_path):
-    """Neither rows of two shapes, nor runs of two machines."""
+    """Neither rows of two shapes, nor runs of two machines, nor nothing at all."""
+    with pytest.raises(
+        ValueError, match="expected the files of stored runs, the newest last; got none"
+    ):
+        store([], tmp_path)
     other = dataclasses.replace(result(), shape="another")
     with pytest.raises(ValueError, match="copy/fused: expected one shape, reference and backend"):
         median([result(), other])

@@ -86,9 +86,7 @@ ROWS = {
 
 LOOPS = ("hoisted", "naive")
 FEW = 1024  # numbers per step: of a loop over such steps calls are nine tenths
-SHORT = (
-    400 * 4 * 32
-)  # unit steps in all: of so many by a kernel, calls from Python are half, or more
+SHORT = 51_200  # unit steps in all: of so many by a kernel, calls from Python are half, or more
 
 
 def dispatched(name: str, shape: Shape) -> bool:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from scipy import stats
 
 from studies.core.errors import StudyError
+from studies.training import replicates
 from studies.training.noise import ReplicateNoise, replicate_uniform
 
 
@@ -85,3 +86,24 @@ def test_other_chance_is_refused(draw):
         pytest.raises(StudyError, match="replicates keep their own streams"),
     ):
         getattr(torch, draw)(torch.ones(2))
+
+
+DRAWS = {
+    "dropout": lambda x: F.dropout(x, 0.5),
+    "alpha_dropout": lambda x: F.alpha_dropout(x, 0.5, training=True),
+    "rand_like": torch.rand_like,
+    "randn": lambda x: torch.randn(3) + x,
+    "randint": lambda x: torch.randint(3, (3,)) + x,
+    "randperm": lambda x: torch.randperm(3) + x,
+    "bernoulli": torch.bernoulli,
+    "normal": lambda x: torch.normal(x, 1.0),
+    "multinomial": lambda x: torch.multinomial(x, 1),
+    "uniform_": lambda x: x.clone().uniform_(),
+}
+
+
+@pytest.mark.parametrize("draw", list(DRAWS))
+def test_vmap_refuses_draws_in_the_words_that_are_looked_for(draw):
+    """Nobody listens in a model that drew nothing so far; its first draw must not get through."""
+    with pytest.raises(RuntimeError, match=replicates._REFUSED):
+        torch.vmap(DRAWS[draw])(torch.full((2, 3), 0.5))

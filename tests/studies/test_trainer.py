@@ -137,6 +137,7 @@ def test_an_error_after_the_first_step_is_raised(monkeypatch):
     with pytest.raises(RuntimeError, match="a mistake of the model's"):
         trainer._step()
     assert trainer.replicates.together
+    assert trainer.replicates.draws is False
 
 
 @pytest.mark.parametrize("together", [True, False])
