@@ -14,6 +14,7 @@ import baseline
 import slowing
 from clock import CLOCK
 from environment import LEAST_SHARE, Environment, processor_share
+from own_process import OPTION, OwnProcess
 from result_table import show
 from speed_run import SpeedRun
 
@@ -48,6 +49,11 @@ def pytest_addoption(parser):
         default="cuda" if torch.cuda.is_available() else "cpu",
         help="the device to measure (default: cuda where there is one)",
     )
+    group.addoption(
+        OPTION,
+        action="store_true",
+        help="this run's verdict is the last: nothing is measured once more in a process of its own",
+    )
 
 
 def pytest_configure(config):
@@ -66,7 +72,17 @@ def pytest_configure(config):
         raise pytest.UsageError("--update-baseline stores what is; expected no --slow beside it")
     if update and config.getoption("--stored") == baseline.FOLDER and not CLOCK.cuda:
         _refuse_a_busy_machine()
-    config.stash[RUN] = SpeedRun(environment, stored, why, slow, update)
+    elsewhere = None
+    if not config.getoption(OPTION, default=False):
+        elsewhere = OwnProcess(config.rootpath, _repeated(config))
+    config.stash[RUN] = SpeedRun(environment, stored, why, slow, update, elsewhere)
+
+
+def _repeated(config):
+    """The suite's options of this run, for another one of the same row."""
+    slow = [f"--slow={one}" for one in config.getoption("--slow", default=[])]
+    stored = Path(config.getoption("--stored", default=baseline.FOLDER)).absolute()
+    return [*slow, f"--stored={stored}", f"--on={'cuda' if CLOCK.cuda else 'cpu'}"]
 
 
 def _refuse_a_busy_machine():

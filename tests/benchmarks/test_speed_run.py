@@ -58,6 +58,7 @@ class FakeBenchmark:
 
     def __init__(self, clock):
         self.clock, self.extra_info, self.data = clock, {}, []
+        self.fullname = "tests/a.py::test_b[c]"
         self.stats = SimpleNamespace(stats=SimpleNamespace(data=self.data))
 
     def pedantic(self, target, setup, rounds):
@@ -116,6 +117,37 @@ def test_slower_fails_and_is_kept(measured):
     with pytest.raises(AssertionError, match=measured_again):
         measured(run, 0.13)
     assert "slower" == run.verdicts["copy/fused"].status
+
+
+@pytest.mark.parametrize("status", ["held", "faster", "busy"])
+def test_a_process_of_its_own_has_the_last_word(measured, status):
+    """What it measured is kept, beside what was seen here."""
+    asked = []
+
+    def elsewhere(*which):
+        asked.append(which)
+        return result(ratio=9.9), Verdict(status, "0.99 of the stored ratio")
+
+    run = run_with(ratio=10, elsewhere=elsewhere)
+    found, benchmark = measured(run, 0.13)
+    assert [("tests/a.py::test_b[c]", "copy/fused")] == asked
+    assert found == run.results["copy/fused"] == result(ratio=9.9)
+    assert status == run.verdicts["copy/fused"].status == benchmark.extra_info["verdict"]
+    why = benchmark.extra_info["why"]
+    assert why.startswith("0.77 of the stored ratio 10")
+    assert why.endswith("; in a process of its own: 0.99 of the stored ratio")
+
+
+def test_slower_in_a_process_of_its_own_fails(measured):
+    """Also where that had no result. What held, is not gated or is to be stored starts no process."""
+    words = r"has become slower: 0\.77 of .*; in a process of its own: no such test"
+    run = run_with(ratio=10, elsewhere=lambda *_: (None, Verdict("slower", "no such test")))
+    with pytest.raises(AssertionError, match=words):
+        measured(run, 0.13)
+    assert run.results["copy/fused"].ratio == pytest.approx(1 / 0.13, rel=1e-2)
+    for seconds, gated, update in ((0.1, True, False), (0.13, False, False), (0.13, True, True)):
+        run = run_with(ratio=10, elsewhere=lambda *_: pytest.fail("asked"), update=update)
+        measured(run, seconds, gated=gated)
 
 
 def test_where_processes_take_turns_nothing_fails(measured, monkeypatch):
