@@ -7,6 +7,7 @@ A kernel was 30 % slower in one process of twenty, three times in a row and afte
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,10 @@ from result import Result
 OPTION = "--own-process"
 LONGEST = 900.0  # seconds: the slowest row takes a tenth
 TOLD = 600  # characters of what a process wrote that failed
+ALONE = (
+    *("-m", "benchmark", "--benchmark-only", "--quiet", "-p", "no:cacheprovider"),
+    *("-W", "ignore:Not saving anything"),  # what pytest says where a test failed is enough
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +42,11 @@ class OwnProcess:
         """
         with tempfile.TemporaryDirectory(prefix="desiderata-speed-") as folder:
             written = Path(folder) / "row.json"
-            command = [
-                *(
-                    sys.executable,
-                    "-m",
-                    "pytest",
-                    test,
-                    "-m",
-                    "benchmark",
-                    "--benchmark-only",
-                    "--quiet",
-                ),
-                *("-p", "no:cacheprovider", "-W", "ignore:Not saving anything"),
-                *(f"--benchmark-json={written}", OPTION, *self.options),
-            ]
+            settings = [f"--benchmark-json={written}", OPTION, *self.options]
             try:
                 run = subprocess.run(
-                    command, cwd=self.root, capture_output=True, text=True, check=False, timeout=LONGEST
+                    [sys.executable, "-m", "pytest", test, *ALONE, *settings], cwd=self.root,
+                    env=_without_xdist(), capture_output=True, text=True, check=False, timeout=LONGEST,
                 )  # fmt: skip
             except subprocess.TimeoutExpired:
                 return None, Verdict("slower", f"could not be measured within {LONGEST:.0f} s")
@@ -66,6 +59,11 @@ class OwnProcess:
         verdict = Verdict(row.pop("verdict"), row.pop("why"))
         del row["reference_seconds"], row["stream_seconds"]
         return Result.read(name, row), verdict
+
+
+def _without_xdist() -> dict[str, str]:
+    """The environment, without what a worker of a parallel test run has: who finds that measures nothing."""
+    return {key: value for key, value in os.environ.items() if "PYTEST_XDIST" not in key}
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

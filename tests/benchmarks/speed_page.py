@@ -65,9 +65,10 @@ machine and its neighbors, ratios hardly do.
   pages take long to fill. `nn.LSTM` needs such a piece at most shapes here, for a fifth of its time at
   `training` and for two fifths at `cert-long`, where its process does not happen to have one at hand: its
   figures may differ by 1.7 from process to process. In a process that keeps freed memory, as training
-  commands do, `nn.LSTM(512)` took 109 ms instead of 138, and fused GATO was 9.5 to 10.3 times as quick in seven
-  processes, 11.7 to 12.8 times without. A script of your own that trains large layers does well to call
-  `studies.training.memory.keep_freed_memory()`: fused GATO by itself took 10 ms a call with it, 23 without.
+  commands do, `nn.LSTM(512)` took 109 ms instead of 138, and fused GATO was 9.5 to 10.3 times as quick in
+  seven processes, 11.7 to 12.8 times without. A script of your own that trains large layers does well to
+  call `studies.training.memory.keep_freed_memory()`: fused GATO by itself took 10 ms a call with it, 23
+  without.
 - The quickest kernels win per unit, not per parameter: an LSTM of as many parameters is small, and most of
   its time is one product.
 """.replace("ABOUT", yardstick.ABOUT)
