@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import math
@@ -169,6 +170,21 @@ def test_how_many_shares(tmp_path, monkeypatch):
     assert {path, path.with_name("r.checkpoint.2-of-3")} == set(shares.checkpoints(path))
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     assert shares.fitting(trainer(range(4))) == 1
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_shares_search_nothing_of_ours_for_garbage(frozen):
+    """What there is when they are forked is theirs to keep; here it is searched afterwards as before."""
+    gc.unfreeze()  # a command may have run in this process
+    try:
+        if frozen:
+            gc.freeze()
+        with shares._frozen_objects():
+            assert gc.get_freeze_count() > 10_000
+            assert len(gc.get_objects()) < 10_000
+        assert bool(gc.get_freeze_count()) == frozen
+    finally:
+        gc.unfreeze()
 
 
 def test_where_nothing_is_forked_there_is_one(monkeypatch):
