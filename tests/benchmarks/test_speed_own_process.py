@@ -29,14 +29,18 @@ def stored(folder, speed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("speed", "status", "why"),
-    [(1e-6, "faster", "of the stored ratio 1e-06"), (1e6, "slower", "measured again: ")],
+    ("speed", "expected", "why"),
+    [
+        (1e-6, ("faster",), "of the stored ratio 1e-06"),
+        (1e6, ("slower", "busy"), "measured again: "),  # tests beside it may take turns with it
+    ],
 )
-def test_one_row_by_itself(tmp_path, speed, status, why):
+def test_one_row_by_itself(tmp_path, speed, expected, why):
     """The suite's own row, judged by what is stored where the options say."""
     pytest.importorskip("numba")
     found, verdict = OwnProcess(ROOT, stored(tmp_path, speed))(TEST, NAME)
-    assert (status, NAME) == (verdict.status, found.name), verdict.why
+    assert verdict.status in expected, verdict.why
+    assert NAME == found.name
     assert why in verdict.why
     assert found.ratio > 0
 
