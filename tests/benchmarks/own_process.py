@@ -1,7 +1,7 @@
-"""A row once more in a process of its own: where memory lies badly, it does so as long as its process lives.
+"""A row once more in a process of its own: slower code is slower in every process.
 
-A kernel was 30 % slower in one process of twenty, three times in a row and after a pause, beside an
-``nn.LSTM`` that kept its pace, and in the next process as quick as ever. Slower code is slower in every one.
+One kernel was a quarter slower in one process of some forty, three times in a row and after a pause, beside
+an ``nn.LSTM`` and a stream that were not, and as quick as ever in all others. Why was not found.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gate import Verdict
 from result import Result
 
 OPTION = "--own-process"
-LONGEST = 900.0  # seconds: the slowest row takes a tenth
+LONGEST = 900.0  # seconds: a row that is measured three times takes a minute
 TOLD = 600  # characters of what a process wrote that failed
 ALONE = (
     *("-m", "benchmark", "--benchmark-only", "--quiet", "-p", "no:cacheprovider"),

@@ -49,13 +49,13 @@ machine and its neighbors, ratios hardly do.
   three witnesses: its ratio, its ratio to an elementwise pass over memory in the same rounds, and its
   seconds. Where two of the three are below 0.85 of what was stored, it is measured again with twice the
   rounds, and a third time after a pause, when it has to reach 0.88. If it never does, all this is done once
-  more in a process of its own, whose word is the last: memory that lies badly does so as long as its
-  process lives, and slower code is slower in every one. But where this process gets less than 80 % of a
-  processor, processes take turns, and it is called busy. One witness may err: where many processes take
-  turns on a processor `nn.LSTM` takes up to 18 % longer, and a kernel that streams does not. What is no
-  kernel (proofs, searches, loops in Python, large products) suffers from neighbors more than a stream: its
-  seconds are not heard, and both ratios must agree. So are loops over small steps and kernels over short
-  sequences, most of which are calls from Python: beside a pass of such calls in place of the stream.
+  more in a process of its own, whose word is the last: a kernel has been seen a quarter slower for as long
+  as one process lived, and slower code is slower in every one. But where this process gets less than 80 %
+  of a processor, processes take turns, and it is called busy. One witness may err: where many processes
+  take turns on a processor `nn.LSTM` takes up to 18 % longer, and a kernel that streams does not. What is
+  no kernel (proofs, searches, loops in Python, large products) suffers from neighbors more than a stream:
+  its seconds are not heard, and both ratios must agree. So are loops over small steps and kernels over
+  short sequences, most of which are calls from Python: beside a pass of such calls in place of the stream.
   Elsewhere the suite reports. Torch's own layers are never gated, and runs are stored on a quiet machine
   only.
 - `nox -s bench -- --slow fused=1.3` slows a kernel by 30 %, to see it caught.

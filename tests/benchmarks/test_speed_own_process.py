@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import baseline
@@ -17,32 +18,51 @@ TEST = "tests/benchmarks/test_bench_workloads.py::test_workload[cert-tiny-fused]
 NAME = "cert-tiny/fused"
 
 
-def stored(folder, speed):
-    """Options of a run here, under whose key NAME is stored as so many times as quick as it can be."""
+@pytest.mark.slow
+def test_one_row_by_itself(tmp_path):
+    """The suite's own row, judged by what is stored where the options say: far less than it can do."""
+    pytest.importorskip("numba")
     made = result(
         workload="cert-tiny", shape=WORKLOADS["cert-tiny"].label(cuda=False),
-        ratio=speed, stream=speed, seconds=1 / speed,
+        ratio=1e-6, stream=1e-6, seconds=1e6,
     )  # fmt: skip
-    baseline.write(Environment.here(cuda=False), [made], folder)
-    return [f"--stored={folder}", "--on=cpu"]
+    baseline.write(Environment.here(cuda=False), [made], tmp_path)
+    found, verdict = OwnProcess(ROOT, [f"--stored={tmp_path}", "--on=cpu"])(TEST, NAME)
+    assert ("faster", NAME) == (verdict.status, found.name), verdict.why
+    assert "of the stored ratio 1e-06" in verdict.why
+    assert found.ratio > 1e-6
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("speed", "expected", "why"),
-    [
-        (1e-6, ("faster",), "of the stored ratio 1e-06"),
-        (1e6, ("slower", "busy"), "measured again: "),  # tests beside it may take turns with it
-    ],
-)
-def test_one_row_by_itself(tmp_path, speed, expected, why):
-    """The suite's own row, judged by what is stored where the options say."""
-    pytest.importorskip("numba")
-    found, verdict = OwnProcess(ROOT, stored(tmp_path, speed))(TEST, NAME)
-    assert verdict.status in expected, verdict.why
-    assert NAME == found.name
-    assert why in verdict.why
-    assert found.ratio > 0
+SUITE = """
+def pytest_addoption(parser):
+    parser.addoption("--own-process", action="store_true")
+"""
+ROW = """
+import json, pathlib, pytest
+
+@pytest.mark.benchmark
+def test_row(benchmark, pytestconfig):
+    assert pytestconfig.getoption("--own-process")
+    row = json.loads(pathlib.Path("row.json").read_text())
+    benchmark.pedantic(int)
+    benchmark.extra_info |= row
+    assert "slower" != row["verdict"]
+"""
+
+
+@pytest.mark.parametrize("status", ["held", "faster", "busy", "slower"])
+def test_a_row_comes_back_with_its_verdict(tmp_path, status):
+    """Also that of a test that failed, for which it was measured."""
+    row = result(ratio=7.0)
+    said = {"verdict": status, "why": "0.7 of", "reference_seconds": [1], "stream_seconds": [1]}
+    written = json.dumps(row.written() | said)
+    files = {
+        "conftest.py": SUITE, "test_a.py": ROW, "row.json": written,
+        "pytest.ini": "[pytest]\nmarkers = benchmark",
+    }  # fmt: skip
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert OwnProcess(tmp_path)("test_a.py::test_row", row.name) == (row, (status, "0.7 of"))
 
 
 @pytest.mark.parametrize(
